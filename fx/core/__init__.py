@@ -1,0 +1,1 @@
+"""The core: types, primitives, the IR, the tracer and its interpreter."""

@@ -1,0 +1,263 @@
+"""The array type: an immutable wrapper of one `numpy.ndarray` (or `cupy.ndarray`).
+
+This file holds what an Array *is*: its data, its type, NumPy's protocols, conversion to Python.
+What one can *do* with it (operators, methods, indexing, `.at`) is attached by
+`fx.numpy.array_methods`, since those are compositions of primitives.
+"""
+
+from __future__ import annotations
+
+import copy as _copy
+from typing import Any
+
+import numpy as np
+
+from fx import dtypes
+from fx.core.avals import ShapedArray
+from fx.errors import FxTypeError
+
+
+class Array:
+    """An immutable n-dimensional array, concrete or traced.
+
+    Made by functions such as `fx.numpy.asarray`, never directly. `isinstance(x, fx.Array)` also
+    holds for traced values; `type(x) is fx.Array` only for concrete ones.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> x = jnp.asarray([1.0, 2.0])
+        >>> x.at[0].set(5.0)
+        Array([5., 2.], dtype=float32)
+    """
+
+    __slots__ = ("__weakref__", "_data", "weak_type")
+
+    # NumPy hands mixed expressions (ndarray + Array) to Array's reflected operators.
+    __array_priority__ = 100
+
+    _data: Any
+    weak_type: bool
+
+    def __init__(self, data: Any, weak_type: bool = False):
+        self._data = data
+        self.weak_type = weak_type
+
+    # ------------------------------------------------------------------ type
+    @property
+    def aval(self) -> ShapedArray:
+        data = self._data
+        return ShapedArray(data.shape, data.dtype, self.weak_type)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._data.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._data.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        return self._data.size
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    # ------------------------------------------------------------------ to Python and NumPy
+    def _concrete(self, error: type[Exception], what: str) -> Any:
+        """The raw data; tracers override this to fall back on their value or to raise `error`."""
+        return self._data
+
+    def _scalar(self, error: type[Exception], what: str) -> Any:
+        data = self._concrete(error, what)
+        if data.size != 1 or (data.ndim and what != "bool()"):
+            raise FxTypeError(
+                f"{what} needs an array with exactly one element and shape (), got "
+                f"{self.aval.short()}. Index it, or use .item() on an array of size 1."
+            )
+        return data
+
+    def __iter__(self) -> Any:
+        if not self.shape:
+            raise FxTypeError(f"iteration over a 0-d array {self.aval.short()}")
+        return (self[i] for i in range(self.shape[0]))  # type: ignore[index]
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise FxTypeError(f"len() of an unsized array {self.aval.short()}")
+        return self.shape[0]
+
+    def __hash__(self) -> int:
+        raise FxTypeError(
+            "an fx.Array is not hashable: it cannot be a dict key, a set member or a static "
+            "argument. Pass it as an ordinary argument, or hash x.tobytes()."
+        )
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise FxTypeError(
+            "fx arrays are immutable: instead of x[i] = y write x = x.at[i].set(y); "
+            "instead of x[i] += y write x = x.at[i].add(y)."
+        )
+
+    def __copy__(self) -> Array:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Array:
+        return Array(_copy.deepcopy(self._data, memo), self.weak_type)
+
+    def __reduce__(self) -> Any:
+        return _unpickle, (np.asarray(self), self.weak_type)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        from_device = getattr(self._data, "get", None)  # cupy
+        data = from_device() if from_device is not None else self._data
+        if dtype is not None and data.dtype != dtype:
+            if copy is False:
+                raise FxValueErrorNoCopy(self, dtype)
+            return data.astype(dtype)
+        if copy:
+            return data.copy()
+        view = data.view()
+        view.flags.writeable = False
+        return view
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._data.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self._data.__dlpack_device__()
+
+    def __buffer__(self, flags: int) -> memoryview:
+        return memoryview(np.asarray(self))
+
+    @property
+    def __cuda_array_interface__(self) -> Any:
+        return self._data.__cuda_array_interface__  # AttributeError on a CPU array, as it should
+
+    def block_until_ready(self) -> Array:
+        """Wait until the value is computed; CPU arrays always are. Returns the array."""
+        return self
+
+    def copy_to_host_async(self) -> None:
+        """Start a transfer to the host; CPU arrays are there."""
+
+    def is_deleted(self) -> bool:
+        return False
+
+    def delete(self) -> None:
+        """Do nothing: memory is freed with the last reference."""
+
+    @property
+    def is_fully_addressable(self) -> bool:
+        return True
+
+
+def FxValueErrorNoCopy(array: Array, dtype: Any) -> Exception:
+    """The error for a conversion that cannot be done without the copy that was ruled out."""
+    return ValueError(
+        f"np.asarray(x, dtype={np.dtype(dtype)}, copy=False): x has dtype {array.dtype}, and a "
+        "conversion needs a copy. Use copy=None."
+    )
+
+
+def _unpickle(data: np.ndarray, weak_type: bool) -> Array:
+    return Array(data, weak_type)
+
+
+_PYTHON_SCALARS = (bool, int, float, complex)
+
+
+def is_arraylike(x: Any) -> bool:
+    """Whether `x` is a leaf that `to_array` takes: array, tracer, NumPy value, Python number."""
+    return isinstance(x, (Array, np.ndarray, np.generic, *_PYTHON_SCALARS)) or hasattr(
+        x, "__array__"
+    )
+
+
+def scalar(value: Any, dtype: np.dtype, weak_type: bool = False) -> Array:
+    """A rank-0 array."""
+    return Array(np.asarray(value, dtype), weak_type)
+
+
+def to_array(x: Any, operation: str = "this operation") -> Array:
+    """Any array-like leaf as an Array; Python scalars become weakly typed.
+
+    A writeable ndarray is copied, so that later changes to it cannot reach an immutable Array.
+    """
+    kind = type(x)
+    if isinstance(x, Array):
+        return x
+    if kind is np.ndarray:
+        if x.dtype.kind not in "biufcV":
+            raise FxTypeError(_no_array(x, f"ndarray of dtype {x.dtype}", operation))
+        return Array(_native(x))
+    if kind is bool:
+        return Array(np.asarray(x))
+    if kind is int:
+        return Array(_python_int(x), True)
+    if kind is float:
+        return Array(np.asarray(x, dtypes.default_float()), True)
+    if kind is complex:
+        return Array(np.asarray(x, dtypes.default_complex()), True)
+    if isinstance(x, np.generic):
+        return Array(np.asarray(x))
+    if isinstance(x, (int, float, complex)):  # subclasses: IntEnum, np.float64 is caught above
+        base = next(t for t in (bool, int, float, complex) if isinstance(x, t))
+        return to_array(base(x), operation)
+    convert = getattr(x, "__fx_array__", None) or getattr(x, "__jax_array__", None)
+    if convert is not None:
+        return to_array(convert(), operation)
+    if hasattr(x, "__array__"):
+        return to_array(np.asarray(x), operation)
+    raise FxTypeError(_no_array(x, kind.__name__, operation))
+
+
+def _python_int(x: int) -> np.ndarray:
+    dtype = dtypes.default_int()
+    try:
+        return np.asarray(x, dtype)
+    except OverflowError:
+        raise FxOverflowError(
+            f"the Python integer {x} does not fit the default integer dtype {dtype}. Write its "
+            f"dtype, e.g. np.int64({x})."
+        ) from None
+
+
+class FxOverflowError(FxTypeError, OverflowError):
+    """A Python integer does not fit the dtype it should take."""
+
+
+def _native(x: np.ndarray) -> np.ndarray:
+    if not x.dtype.isnative:
+        return x.astype(x.dtype.newbyteorder("="))
+    return x.copy() if x.flags.writeable else x
+
+
+def _no_array(x: Any, got: str, operation: str) -> str:
+    text = repr(x)
+    text = text if len(text) < 60 else text[:57] + "..."
+    return (
+        f"{operation} expects arrays or numbers, got {got} ({text}). Lists and tuples are not "
+        "converted implicitly: use fx.numpy.asarray(...)."
+    )
+
+
+def aval_of(x: Any) -> ShapedArray:
+    """The type of any array-like leaf, without making an array of it where that is cheap."""
+    if isinstance(x, Array):
+        return x.aval
+    if type(x) is np.ndarray and x.dtype.isnative and x.dtype.kind in "biufcV":
+        return ShapedArray(x.shape, x.dtype)
+    shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
+    if isinstance(shape, tuple) and isinstance(dtype, np.dtype) and not hasattr(x, "__array__"):
+        return ShapedArray(shape, dtype, bool(getattr(x, "weak_type", False)))
+    return to_array(x).aval

@@ -1,0 +1,163 @@
+"""The errors that fx raises, and the filter that keeps a traceback to the user's own lines.
+
+Every message says which operation failed, what it got, what it expected and how to fix it. Each
+class also derives from the built-in exception that a NumPy user would catch.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import types
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+_ROOT = os.path.dirname(os.path.abspath(__file__)) + os.sep
+# Folders of the package whose frames are user code as far as tracebacks are concerned.
+_USER_PARTS = tuple(_ROOT + part for part in ("train" + os.sep, "data" + os.sep, "__main__"))
+
+
+class FxError(Exception):
+    """Base of all errors raised by fx on purpose."""
+
+
+class FxTypeError(FxError, TypeError):
+    """An argument has a type or dtype that the operation does not take."""
+
+
+class FxValueError(FxError, ValueError):
+    """An argument has a value (a shape, an axis, an option) that the operation does not take."""
+
+
+class FxIndexError(FxError, IndexError):
+    """An index is out of bounds, or is not an index."""
+
+
+class ShapeError(FxValueError):
+    """Shapes of operands do not fit together."""
+
+
+class TreeError(FxValueError):
+    """Two pytrees that must have the same structure differ; the message shows the path."""
+
+
+class FxNameError(FxError, NameError):
+    """A collective names an axis that no enclosing vmap or pmap binds."""
+
+
+class ConcretizationTypeError(FxTypeError):
+    """A value is needed while tracing, where only its shape and dtype are known."""
+
+
+class TracerBoolConversionError(ConcretizationTypeError):
+    """A Python `if`, `while`, `and`, `or` or `not` met a traced value."""
+
+
+class TracerIntegerConversionError(ConcretizationTypeError):
+    """A traced value was used as a Python integer (a shape, an axis, a list index)."""
+
+
+class TracerArrayConversionError(ConcretizationTypeError):
+    """A traced value was handed to NumPy or to Python's float(), complex(), ..."""
+
+
+class NonConcreteBooleanIndexError(ConcretizationTypeError, IndexError):
+    """A traced boolean mask was used as an index whose result has no static shape."""
+
+
+class UnexpectedTracerError(FxError):
+    """A tracer outlived the transformation that made it (a leak through a side effect)."""
+
+
+class MissingRuleError(FxError, NotImplementedError):
+    """A primitive has no rule for a transformation; the message names the method to write."""
+
+
+class JaxprTypeError(FxError, TypeError):
+    """`check_jaxpr` found a jaxpr that is not well typed."""
+
+
+class FileError(FxError, OSError):
+    """A file is missing, damaged, cannot be written, or does not hold what the reader expects."""
+
+
+class KeyReuseError(FxError, RuntimeError):
+    """A random key was consumed twice."""
+
+
+def is_internal(filename: str) -> bool:
+    """Whether a code file belongs to fx itself rather than to the user."""
+    return filename.startswith(_ROOT) and not filename.startswith(_USER_PARTS)
+
+
+def user_frames(tb: types.TracebackType | None) -> types.TracebackType | None:
+    """The same traceback without the frames of fx, so that it ends at the user's line."""
+    kept = []
+    while tb is not None:
+        if not is_internal(tb.tb_frame.f_code.co_filename):
+            kept.append(tb)
+        tb = tb.tb_next
+    result = None
+    for entry in reversed(kept):
+        result = types.TracebackType(result, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return result
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def public(function: F) -> F:
+    """Decorate an entry point of the API: errors that leave it carry only the user's frames.
+
+    A bare `raise` inside an `except` block keeps the traceback that the exception carries without
+    adding the current frame, so the wrapper itself does not show either. `FX_FULL_TRACEBACK=1`
+    keeps all frames.
+    """
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            hide_frames(error)
+            raise
+
+    return wrapper  # type: ignore[return-value]
+
+
+_FULL = bool(os.environ.get("FX_FULL_TRACEBACK"))
+
+
+def hide_frames(error: BaseException) -> None:
+    """Drop fx's frames from `error`'s traceback, and from the errors it is chained to."""
+    if _FULL:
+        return
+    error.__traceback__ = user_frames(error.__traceback__)
+    if isinstance(error, FxError) and error.__cause__ is None:
+        error.__suppress_context__ = True
+
+
+def user_source(depth: int = 1) -> tuple[types.CodeType, int] | None:
+    """Code object and line of the innermost frame outside fx, cheap enough for every equation."""
+    frame = sys._getframe(depth)
+    while frame is not None:
+        code = frame.f_code
+        if code not in _internal_codes:
+            internal = is_internal(code.co_filename)
+            if not internal:
+                return code, frame.f_lineno
+            _internal_codes.add(code)
+        frame = frame.f_back
+    return None
+
+
+_internal_codes: set[types.CodeType] = set()
+
+
+def format_source(source: tuple[types.CodeType, int] | None) -> str:
+    """`file.py:12 (function)` for a source recorded by `user_source`."""
+    if source is None:
+        return "<unknown>"
+    code, line = source
+    return f"{code.co_filename}:{line} ({code.co_name})"

@@ -1,0 +1,1 @@
+"""First-order primitives by family; importing the package registers all of them."""

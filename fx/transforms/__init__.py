@@ -1,0 +1,1 @@
+"""Transformations of traced programs: jvp, linearize, transpose, grad, vmap, and their kin."""
