@@ -64,6 +64,21 @@ def unbroadcast(ct: Any, aval: Any) -> Any:
     return P.reduce_sum(ct, axes=tuple(range(ct.ndim)))
 
 
+def move_axis(x: Any, source: int, destination: int) -> Any:
+    """`x` with one axis moved, for batch rules."""
+    if source == destination:
+        return x
+    return P.transpose(x, permutation=tuple(moved(range(x.ndim), source, destination)))
+
+
+def add_axis(x: Any, size: int, position: int = 0) -> Any:
+    """`x` repeated along a new axis, for batch rules."""
+    shape = list(x.shape)
+    shape.insert(position, size)
+    kept = tuple(i for i in range(len(shape)) if i != position)
+    return P.broadcast_in_dim(x, shape=tuple(shape), broadcast_dimensions=kept)
+
+
 class Elementwise(Primitive):
     """An operation on each element; subclasses say the domain and the resulting dtype."""
 
