@@ -1,0 +1,1 @@
+"""Primitives that carry a jaxpr: jit, pmap, control flow, custom derivatives."""

@@ -1,0 +1,482 @@
+"""jit: trace once for each signature, compile, and run; and the primitive that carries it.
+
+The cache key is the tree of the arguments, the shape, dtype and weakness of each leaf, the static
+arguments, and the axes and defaults in scope. A program that closes over tracers of an enclosing
+transformation is traced anew each time, since a cache must not hold them.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fx import dtypes
+from fx.calls.base import CallPrimitive, run_jaxpr
+from fx.config import config
+from fx.core.array import Array, aval_of, to_array
+from fx.core.avals import ShapeDtypeStruct, ShapedArray
+from fx.core.backend import get_backend
+from fx.core.interpret import eval_jaxpr
+from fx.core.ir import Jaxpr
+from fx.core.primitive import AxisData, Linear
+from fx.core.trace import Tracer, staging_count, state
+from fx.errors import FxTypeError, FxValueError, hide_frames, public
+from fx.pytree import tree_flatten, tree_unflatten
+from fx.transforms.jvp import jvp_jaxpr
+from fx.transforms.linearize import linearize_jaxpr
+from fx.transforms.stage import FlatFunction, arg_names, hoist, name_of, origin_of, stage
+from fx.transforms.transpose import transpose_jaxpr
+from fx.transforms.vmap import batch_jaxpr, move_axis
+from fx.util import merge_mask
+
+
+class JitPrimitive(CallPrimitive):
+    """A call of a jaxpr that is compiled as a unit."""
+
+    name = "jit"
+
+    def abstract_eval(self, *avals: ShapedArray, jaxpr: Jaxpr, name: str) -> list[ShapedArray]:
+        return jaxpr.out_avals
+
+    def impl(self, xp: Any, *arrays: Any, jaxpr: Jaxpr, name: str) -> list[Any]:
+        return run_jaxpr(jaxpr, arrays)
+
+    def eager(self, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        if config.debug_nans or config.debug_infs:
+            return eval_jaxpr(params["jaxpr"], args)  # so that each equation is checked
+        return super().eager(args, params)
+
+    def jvp_call(
+        self, primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, name: str
+    ) -> tuple[list[Any], list[Any]]:
+        active = [t is not None for t in tangents]
+        both, active_out = jvp_jaxpr(jaxpr, active)
+        given = [t for t in tangents if t is not None]
+        outs = self.bind(*primals, *given, jaxpr=both, name=name)
+        split = len(jaxpr.outvars)
+        zeros = [None] * active_out.count(False)
+        return outs[:split], merge_mask(active_out, outs[split:], zeros)
+
+    def linearize(
+        self, primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, name: str
+    ) -> tuple[list[Any], list[Any]]:
+        parts = linearize_jaxpr(jaxpr, [t is not None for t in tangents])
+        outs = self.bind(*primals, jaxpr=parts.forward, name=name)
+        split = len(jaxpr.outvars)
+        given = [t for t in tangents if t is not None]
+        linear = self.bind(*outs[split:], *given, jaxpr=parts.linear, name=name)
+        zeros = [None] * parts.active_out.count(False)
+        return outs[:split], merge_mask(parts.active_out, linear, zeros)
+
+    def transpose(
+        self, cts: Sequence[Any], *args: Any, jaxpr: Jaxpr, name: str
+    ) -> list[Any]:
+        is_linear = [isinstance(a, Linear) for a in args]
+        backward, nonzero = transpose_jaxpr(jaxpr, is_linear, [ct is not None for ct in cts])
+        known = [a for a in args if not isinstance(a, Linear)]
+        given = [ct for ct in cts if ct is not None]
+        outs = self.bind(*known, *given, jaxpr=backward, name=name)
+        linear = merge_mask(nonzero, outs, [None] * nonzero.count(False))
+        return merge_mask(is_linear, linear, [None] * is_linear.count(False))
+
+    def batch(
+        self, axis: AxisData, args: Sequence[Any], dims: Sequence[Any], *, jaxpr: Jaxpr, name: str
+    ) -> tuple[list[Any], list[Any]]:
+        batched, on = batch_jaxpr(jaxpr, axis, [d is not None for d in dims])
+        moved = [x if d is None else move_axis(x, d, 0) for x, d in zip(args, dims, strict=True)]
+        outs = self.bind(*moved, jaxpr=batched, name=name)
+        return outs, [0 if b else None for b in on]
+
+
+jit_p = JitPrimitive()
+
+
+class Compiled:
+    """A program compiled for one signature; call it with arguments of that signature."""
+
+    def __init__(self, lowered: Lowered):
+        self._lowered = lowered
+        self._run = get_backend("cpu").compile(lowered.jaxpr)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        leaves, tree = tree_flatten((args, kwargs))
+        lowered = self._lowered
+        if tree != lowered.in_tree:
+            raise FxTypeError(
+                f"compiled {lowered.name} expects arguments of the structure {lowered.in_tree}, "
+                f"got {tree}. Compile again for this structure, or use jit."
+            )
+        arrays = [to_array(x, lowered.name) for x in leaves]
+        for i, (x, aval) in enumerate(zip(arrays, lowered.jaxpr.in_avals, strict=True)):
+            if not aval.same_type(x.aval):
+                raise FxTypeError(
+                    f"compiled {lowered.name} expects {aval.strong().short()} for leaf {i} of its "
+                    f"arguments, got {x.aval.short()}. Compile again, or use jit."
+                )
+        outs = eval_or_run(lowered.jaxpr, arrays, lowered.name)
+        return tree_unflatten(lowered.out_tree, outs)
+
+    def as_text(self) -> str:
+        """The program that runs, as a jaxpr."""
+        return str(self._lowered.jaxpr)
+
+
+class Lowered:
+    """A traced program with the trees of its arguments and results."""
+
+    def __init__(self, jaxpr: Jaxpr, in_tree: Any, out_tree: Any, name: str):
+        self.jaxpr = jaxpr
+        self.in_tree = in_tree
+        self.out_tree = out_tree
+        self.name = name
+
+    @property
+    def out_info(self) -> Any:
+        """Shapes and dtypes of the results, as a tree."""
+        structs = [
+            ShapeDtypeStruct(a.shape, a.dtype, weak_type=a.weak_type) for a in self.jaxpr.out_avals
+        ]
+        return tree_unflatten(self.out_tree, structs)
+
+    def lower(self) -> Lowered:
+        """Itself: tracing and lowering are one step on this backend."""
+        return self
+
+    def as_text(self) -> str:
+        """The program as a jaxpr."""
+        return str(self.jaxpr)
+
+    def compile(self) -> Compiled:
+        """Compile for this signature."""
+        return Compiled(self)
+
+
+def eval_or_run(jaxpr: Jaxpr, arrays: Sequence[Any], name: str) -> list[Any]:
+    """Bind a program under active transformations, or run it at once where there are none."""
+    if not jaxpr.consts or not any(type(c) is Tracer for c in jaxpr.consts):
+        return jit_p.bind(*arrays, jaxpr=jaxpr, name=name)
+    closed, free = hoist(jaxpr)
+    return jit_p.bind(*free, *arrays, jaxpr=closed, name=name)
+
+
+class _Entry:
+    """What the cache holds for a signature."""
+
+    __slots__ = ("jaxpr", "out_tree", "run", "weak")
+
+    def __init__(self, jaxpr: Jaxpr, out_tree: Any):
+        self.jaxpr = jaxpr
+        self.out_tree = out_tree
+        self.weak = [v.aval.weak_type for v in jaxpr.outvars]
+        self.run = get_backend("cpu").compile(jaxpr)
+
+
+class JitFunction:
+    """A function compiled by `fx.jit`."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        static_argnums: tuple[int, ...],
+        static_argnames: tuple[str, ...],
+        inline: bool,
+    ):
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._static_argnums = static_argnums
+        self._static_argnames = static_argnames
+        self._static = bool(static_argnums or static_argnames)
+        self._inline = inline
+        self._name = name_of(function)
+        self._cache: dict[Any, _Entry] = {}
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<jit of {self._name}>"
+
+    # ------------------------------------------------------------------ calling
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            if config.disable_jit:
+                return self._function(*args, **kwargs)
+            function, names_args = self._function, (args, kwargs)
+            static_key: Any = ()
+            if self._static:
+                function, args, kwargs, static_key = self._split_static(args, kwargs)
+            leaves, tree = tree_flatten((args, kwargs))
+            signature: list[Any] = [tree, static_key]
+            traced = False
+            for x in leaves:
+                if type(x) is Array:
+                    data = x._data
+                    signature.append((data.shape, data.dtype, x.weak_type))
+                else:
+                    traced = traced or type(x) is Tracer
+                    signature.append(aval_of(x))
+            context = _context()
+            key = (*signature, context) if context is not None else tuple(signature)
+            entry = self._cache.get(key)
+            if entry is None:
+                jaxpr, out_tree = self._trace(function, leaves, tree, names_args)
+                if any(type(c) is Tracer for c in jaxpr.consts):
+                    return tree_unflatten(out_tree, self._bind(jaxpr, leaves))
+                entry = self._cache[key] = _Entry(jaxpr, out_tree)
+            if traced or staging_count[0] or state.axes or config.debug_nans or config.debug_infs:
+                return tree_unflatten(entry.out_tree, self._bind(entry.jaxpr, leaves))
+            raw = [x._data if type(x) is Array else to_array(x)._data for x in leaves]
+            outs = [Array(o, w) for o, w in zip(entry.run(raw), entry.weak, strict=True)]
+            return tree_unflatten(entry.out_tree, outs)
+        except Exception as error:
+            hide_frames(error)
+            raise
+
+    def _bind(self, jaxpr: Jaxpr, leaves: Sequence[Any]) -> list[Any]:
+        arrays = [to_array(x, self._name) for x in leaves]
+        if self._inline and not any(type(c) is Tracer for c in jaxpr.consts):
+            return eval_jaxpr(jaxpr, arrays)
+        return eval_or_run(jaxpr, arrays, self._name)
+
+    def _trace(
+        self, function: Callable[..., Any], leaves: Sequence[Any], tree: Any, named: Any
+    ) -> tuple[Jaxpr, Any]:
+        flat = FlatFunction(function, tree, what="jit")
+        avals = [aval_of(x) for x in leaves]
+        names = arg_names(self._function, *named) if not self._static else ()
+        jaxpr = stage(flat, avals, what="jit", origin=origin_of(self._function), names=names)
+        return jaxpr, flat.out_tree
+
+    def _split_static(self, args: Any, kwargs: Any) -> tuple[Any, Any, Any, Any]:
+        """Bake static arguments into the function; return it, the rest, and their key."""
+        positions = {i if i >= 0 else len(args) + i for i in self._static_argnums}
+        for i in positions:
+            if i >= len(args) and self._static_argnums and not self._static_argnames:
+                raise FxValueError(
+                    f"jit of {self._name}: static_argnums={self._static_argnums} but the call has "
+                    f"{len(args)} positional arguments."
+                )
+        fixed = {i: args[i] for i in positions if i < len(args)}
+        named = {k: v for k, v in kwargs.items() if k in self._static_argnames}
+        key = (tuple(sorted(fixed.items())), tuple(sorted(named.items())))
+        for name, value in [*((f"number {i}", v) for i, v in fixed.items()), *named.items()]:
+            try:
+                hash(value)
+            except TypeError as error:
+                raise FxValueError(
+                    f"jit of {self._name}: the static argument {name} must be hashable, got "
+                    f"{type(value).__name__}: {error}. Pass a tuple instead of a list, a frozen "
+                    "dataclass instead of a dict, or make it an ordinary argument."
+                ) from None
+        count, function = len(args), self._function
+
+        def partial(*rest: Any, **others: Any) -> Any:
+            remaining = iter(rest)
+            full = [fixed[i] if i in fixed else next(remaining) for i in range(count)]
+            return function(*full, **others, **named)
+
+        functools.update_wrapper(partial, function)
+        dynamic = [x for i, x in enumerate(args) if i not in fixed]
+        others = {k: v for k, v in kwargs.items() if k not in named}
+        types = tuple(type(v) for v in (*fixed.values(), *named.values()))
+        return partial, tuple(dynamic), others, (key, types, count)
+
+    # ------------------------------------------------------------------ ahead of time
+    @public
+    def trace(self, *args: Any, **kwargs: Any) -> Lowered:
+        """Trace for arguments (arrays or ShapeDtypeStructs) without running."""
+        function, names_args = self._function, (args, kwargs)
+        if self._static:
+            function, args, kwargs, _ = self._split_static(args, kwargs)
+        leaves, tree = tree_flatten((args, kwargs))
+        jaxpr, out_tree = self._trace(function, leaves, tree, names_args)
+        return Lowered(jaxpr, tree, out_tree, self._name)
+
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+        """Trace and lower; `.compile()` the result to run it, `.as_text()` to read it."""
+        return self.trace(*args, **kwargs)
+
+    def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """Shapes and dtypes of the results."""
+        return self.trace(*args, **kwargs).out_info
+
+    def clear_cache(self) -> None:
+        """Forget all traced programs."""
+        self._cache.clear()
+
+    def _cache_size(self) -> int:
+        return len(self._cache)
+
+
+def _context() -> Any:
+    """What besides the arguments determines a trace; None in the usual case."""
+    axes = state.axes
+    if not axes and dtypes.default_float() == np.float32:
+        return None
+    return (
+        tuple((name, data.size) for name, data in axes.items()),
+        dtypes.default_float(),
+        dtypes.default_int(),
+    )
+
+
+def _as_tuple(value: Any, kind: type, option: str) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    items = (value,) if isinstance(value, kind) else tuple(value)
+    if not all(isinstance(x, kind) for x in items):
+        raise FxTypeError(
+            f"jit: {option} expects {kind.__name__}s, got {value!r}."
+        )
+    return items
+
+
+@public
+def jit(
+    fun: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Sequence[str] | None = None,
+    donate_argnums: int | Sequence[int] | None = None,
+    donate_argnames: str | Sequence[str] | None = None,
+    inline: bool = False,
+    keep_unused: bool = False,
+    device: Any = None,
+    backend: str | None = None,
+) -> Any:
+    """Compile a function: trace it once for each signature of its arguments, then run that.
+
+    Args:
+        fun: a pure function of arrays in pytrees. Without it, returns a decorator.
+        static_argnums, static_argnames: arguments that are Python values, part of the cache key
+            by hash and equality. Naming one of the two ways is enough.
+        donate_argnums, donate_argnames: arguments whose memory may be reused for results; they
+            must not be used afterwards. A hint: the NumPy backend ignores it.
+        inline: insert the equations into an enclosing program instead of a call.
+        keep_unused, device, backend: accepted as in JAX; one CPU backend serves them all.
+
+    Returns:
+        A function with the same signature, and the methods `trace`, `lower`, `eval_shape`,
+        `clear_cache`.
+
+    Raises:
+        FxValueError: a static argument is not hashable.
+        ConcretizationTypeError: the function needs the value of a traced argument.
+
+    Example:
+        >>> import fx, fx.numpy as jnp
+        >>> f = fx.jit(lambda x: jnp.sum(x * 2))
+        >>> f(jnp.arange(4.0))
+        Array(12., dtype=float32)
+    """
+    if fun is None:
+        return lambda f: jit(
+            f,
+            static_argnums=static_argnums,
+            static_argnames=static_argnames,
+            inline=inline,
+        )
+    if not callable(fun):
+        raise FxTypeError(f"jit expects a function, got {type(fun).__name__}.")
+    nums = _as_tuple(static_argnums, int, "static_argnums")
+    names = _as_tuple(static_argnames, str, "static_argnames")
+    _as_tuple(donate_argnums, int, "donate_argnums")
+    _as_tuple(donate_argnames, str, "donate_argnames")
+    nums, names = _both_ways(fun, nums, names)
+    return JitFunction(fun, nums, names, inline)
+
+
+def _both_ways(
+    fun: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Complete numbers by names and names by numbers, from the function's signature."""
+    if not nums and not names:
+        return nums, names
+    try:
+        parameters = list(inspect.signature(fun).parameters.values())
+    except (TypeError, ValueError):
+        return nums, names
+    positional = [
+        p.name
+        for p in parameters
+        if p.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    known = {p.name for p in parameters}
+    open_names = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+    open_nums = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
+    for name in names:
+        if name not in known and not open_names:
+            raise FxValueError(
+                f"jit of {name_of(fun)}: static_argnames has {name!r}, which is not one of its "
+                f"parameters {sorted(known)}."
+            )
+    for i in nums:
+        if not -len(positional) <= i < len(positional) and not open_nums:
+            raise FxValueError(
+                f"jit of {name_of(fun)}: static_argnums has {i}, but there are "
+                f"{len(positional)} positional parameters."
+            )
+    more_nums = {positional.index(n) for n in names if n in positional}
+    more_names = {positional[i] for i in nums if -len(positional) <= i < len(positional)}
+    return (*nums, *(more_nums - set(nums))), (*names, *(more_names - set(names)))
+
+
+@public
+def make_jaxpr(
+    fun: Callable[..., Any],
+    static_argnums: int | Sequence[int] = (),
+    *,
+    return_shape: bool = False,
+    axis_env: Sequence[tuple[Any, int]] | None = None,
+) -> Callable[..., Any]:
+    """A function that traces `fun` for its arguments and returns the jaxpr.
+
+    Args:
+        fun: a function of arrays in pytrees.
+        static_argnums: positions of arguments that are Python values.
+        return_shape: also return the results' shapes and dtypes.
+        axis_env: (name, size) of axes that collectives in `fun` may use.
+
+    Example:
+        >>> import fx, fx.numpy as jnp
+        >>> fx.make_jaxpr(lambda x: jnp.sin(x) * 2)(1.0)
+        { lambda ; a:~f32[]. let b:~f32[] = sin a; c:~f32[] = mul b 2.0:~f32[] in (c,) }
+    """
+
+    @public
+    @functools.wraps(fun)
+    def make(*args: Any, **kwargs: Any) -> Any:
+        nums = _as_tuple(static_argnums, int, "static_argnums")
+        saved = state.axes
+        state.axes = {**saved, **{n: AxisData(n, s) for n, s in axis_env or ()}}
+        try:
+            lowered = JitFunction(fun, nums, (), False).trace(*args, **kwargs)
+        finally:
+            state.axes = saved
+        return (lowered.jaxpr, lowered.out_info) if return_shape else lowered.jaxpr
+
+    return make
+
+
+@public
+def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Shapes and dtypes of a function's results, without computing any.
+
+    Args:
+        fun: a function of arrays in pytrees.
+        *args, **kwargs: arrays, or anything with shape and dtype.
+
+    Returns:
+        The tree of results with `ShapeDtypeStruct` leaves.
+
+    Example:
+        >>> import fx, fx.numpy as jnp
+        >>> fx.eval_shape(jnp.matmul, jnp.ones((2, 3)), jnp.ones((3, 4)))
+        ShapeDtypeStruct(shape=(2, 4), dtype=float32)
+    """
+    return JitFunction(fun, (), (), False).trace(*args, **kwargs).out_info
+
