@@ -6,6 +6,7 @@ equation for it), and equal dtypes.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -35,6 +36,7 @@ _KIND_NAMES = {
 }
 
 
+@functools.cache
 def in_domain(dtype: np.dtype, kinds: str) -> bool:
     """Whether a dtype is of one of the kinds (a string of the letters b, i, f, c, k)."""
     return any(_KINDS[k](dtype) for k in kinds)

@@ -19,7 +19,7 @@ from fx.errors import FxValueError
 from fx.ops.base import check_domain, in_domain
 from fx.util import fp_enter, fp_exit, without
 
-_HALF = (np.dtype(np.float16), np.dtype(dtypes.bfloat16))
+_HALF = frozenset((np.dtype(np.float16), np.dtype(dtypes.bfloat16)))
 
 
 def accumulator(dtype: np.dtype) -> np.dtype:
