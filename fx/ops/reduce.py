@@ -107,4 +107,145 @@ def _add(xp: Any, x: Any, axes: tuple[int, ...], dtype: Any) -> Any:
     return xp.sum(x, axis=axes, dtype=dtype)
 
 
+class ReduceProd(Reduction):
+    """Product."""
+
+    name = "reduce_prod"
+    kinds = "ifc"
+
+    def impl(self, xp: Any, x: Any, *, axes: tuple[int, ...]) -> Any:
+        dtype = x.dtype
+        if dtype in _HALF:
+            return _multiply(xp, x, axes, np.float32).astype(dtype)
+        return _multiply(xp, x, axes, dtype)
+
+    def jvp(
+        self, primals: Sequence[Any], out: Any, tangents: Sequence[Any], *, axes: tuple[int, ...]
+    ) -> Any:
+        if primals[0].size == 0:
+            return None
+        dual = (primals[0], tangents[0])
+        for axis in axes:
+            dual = _dual_product(dual, axis)
+        return P.reshape(dual[1], new_sizes=out.shape)
+
+
+def _multiply(xp: Any, x: Any, axes: tuple[int, ...], dtype: Any) -> Any:
+    if xp is np:
+        return np.multiply.reduce(x, axis=axes, dtype=dtype)
+    return xp.prod(x, axis=axes, dtype=dtype)
+
+
+def section(x: Any, axis: int, start: int, limit: int, stride: int = 1) -> Any:
+    """`x[start:limit:stride]` along one axis."""
+    starts, limits, strides = [0] * x.ndim, list(x.shape), [1] * x.ndim
+    starts[axis], limits[axis], strides[axis] = start, limit, stride
+    return P.slice(
+        x,
+        start_indices=tuple(starts),
+        limit_indices=tuple(limits),
+        strides=None if stride == 1 else tuple(strides),
+    )
+
+
+def dual_mul(x: tuple[Any, Any], y: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Product of two (value, tangent) pairs; without a division it is right at zeros too."""
+    return P.mul(x[0], y[0]), P.add(P.mul(x[1], y[0]), P.mul(x[0], y[1]))
+
+
+def _dual_product(dual: tuple[Any, Any], axis: int) -> tuple[Any, Any]:
+    """Product along one axis (which stays, with size 1) and its tangent, as a tree of halves."""
+    size, odd = dual[0].shape[axis], []
+    while size > 1:
+        if size % 2:
+            odd.append(tuple([section(v, axis, size - 1, size) for v in dual]))
+        half = size // 2
+        low = tuple([section(v, axis, 0, half) for v in dual])
+        high = tuple([section(v, axis, half, 2 * half) for v in dual])
+        dual, size = dual_mul(low, high), half
+    for last in odd:
+        dual = dual_mul(dual, last)
+    return dual
+
+
+class ReduceExtremum(Reduction):
+    """Maximum or minimum; NaN wins, complex numbers compare lexicographically.
+
+    Over no elements it is the identity: an infinity, the end of the integers' range, or a bool.
+    """
+
+    def __init__(self, name: str, ufunc: str, *, largest: bool):
+        super().__init__(name)
+        self.ufunc = ufunc
+        self.largest = largest
+
+    def identity(self, dtype: np.dtype) -> Any:
+        """The value that loses against all others."""
+        if dtype.kind == "b":
+            return not self.largest
+        if dtype.kind in "iu":
+            return np.iinfo(dtype).min if self.largest else np.iinfo(dtype).max
+        return dtype.type(-np.inf if self.largest else np.inf)
+
+    def impl(self, xp: Any, x: Any, *, axes: tuple[int, ...]) -> Any:
+        if x.size == 0:
+            return xp.full(without(x.shape, axes), self.identity(x.dtype), x.dtype)
+        if xp is np:
+            return getattr(np, self.ufunc).reduce(x, axis=axes)
+        return getattr(xp, "max" if self.largest else "min")(x, axis=axes)
+
+    def jvp(
+        self, primals: Sequence[Any], out: Any, tangents: Sequence[Any], *, axes: tuple[int, ...]
+    ) -> Any:
+        # Elements that tie share the derivative equally. A NaN equals nothing, so that 0 / 0
+        # makes its derivative NaN.
+        (x,), (t,) = primals, tangents
+        ties = P.eq(x, spread(out, x.shape, axes))
+        ties = P.convert_element_type(ties, new_dtype=t.dtype)
+        share = P.reduce_sum(P.mul(t, ties), axes=axes)
+        return P.div(share, P.reduce_sum(ties, axes=axes))
+
+
+class ReduceBits(Reduction):
+    """Bitwise and, or, xor; on bools the logical ones."""
+
+    kinds = "bi"
+
+    def __init__(self, name: str, bits: str, logical: str):
+        super().__init__(name)
+        self.bits = bits
+        self.logical = logical
+
+    def impl(self, xp: Any, x: Any, *, axes: tuple[int, ...]) -> Any:
+        if xp is np:
+            # The logical ufuncs stop early; the bitwise ones work on integers too.
+            ufunc = self.logical if x.dtype.kind == "b" else self.bits
+            return getattr(np, ufunc).reduce(x, axis=axes)
+        return _halving(xp, getattr(xp, self.bits), x, axes)
+
+    def jvp(self, primals: Any, out: Any, tangents: Any, **params: Any) -> Any:
+        return None
+
+
+def _halving(xp: Any, function: Any, x: Any, axes: tuple[int, ...]) -> Any:
+    """Fold a binary ufunc that has no `reduce` of its own."""
+    for axis in sorted(axes, reverse=True):
+        x = xp.moveaxis(x, axis, 0)
+        if x.shape[0] == 0:
+            empty = -1 if function.__name__.endswith("and") else 0
+            x = xp.full((1, *x.shape[1:]), empty).astype(x.dtype)
+        while x.shape[0] > 1:
+            half = x.shape[0] // 2
+            rest = x[2 * half :]
+            x = xp.concatenate([function(x[:half], x[half : 2 * half]), rest])
+        x = x[0]
+    return x
+
+
 ReduceSum()
+ReduceProd()
+ReduceExtremum("reduce_max", "maximum", largest=True)
+ReduceExtremum("reduce_min", "minimum", largest=False)
+ReduceBits("reduce_and", "bitwise_and", "logical_and")
+ReduceBits("reduce_or", "bitwise_or", "logical_or")
+ReduceBits("reduce_xor", "bitwise_xor", "logical_xor")
