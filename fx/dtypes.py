@@ -394,7 +394,7 @@ def _issubdtype(a: type, b: type) -> bool:
     return issubclass(a, b)
 
 
-def finfo(dtype: Any) -> ml_dtypes.finfo:
+def finfo(dtype: Any) -> Any:
     """Machine limits of a floating dtype; for a complex one, those of its parts.
 
     >>> float(finfo("bfloat16").eps)
@@ -409,7 +409,7 @@ def finfo(dtype: Any) -> ml_dtypes.finfo:
     return ml_dtypes.finfo(real_dtype(floating))
 
 
-def iinfo(dtype: Any) -> ml_dtypes.iinfo:
+def iinfo(dtype: Any) -> Any:
     """Machine limits of an integer dtype.
 
     >>> iinfo("int8").max

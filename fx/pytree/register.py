@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from fx.errors import FxTypeError, TreeError
-from fx.pytree_nodes import CustomNode, DataclassNode, brief, register
+from fx.pytree.nodes import CustomNode, DataclassNode, brief, register
 
 T = TypeVar("T", bound=type)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fx.errors import TreeError
+from fx.errors import FxTypeError, TreeError
 
 # ---------------------------------------------------------------------------------------------
 # Keys: a path from the root to a leaf is a tuple of them.
@@ -94,10 +94,11 @@ def _simple_name(key: KeyEntry) -> str:
 class Node:
     """One container type. `cls` is the exact type; subclasses of it are other types."""
 
-    __slots__ = ("cls",)
+    __slots__ = ("cls", "recent")
 
     def __init__(self, cls: type):
         self.cls = cls
+        self.recent: Any = None  # the latest structure with this root; kept here by treedef.py
 
     def flatten(self, tree: Any) -> tuple[Sequence[Any], Any]:
         """(children, static data) of one container."""
@@ -128,9 +129,29 @@ class Node:
         inner = "".join(f"{child}," for child in children)
         return f"{bind(self.unflatten)}({bind(aux)}, ({inner}))"
 
+    def reader(
+        self, tree: str, aux: Any, children: Sequence[str], bind: Callable[[Any], str]
+    ) -> list[str]:
+        """Python statements that assign the children of the variable `tree` to variables.
+
+        They return None from the function around them, or raise KeyError, if `tree` is another
+        kind of container. `same` compares static data there.
+        """
+        node, count = bind(self), len(children)
+        return [
+            f"if type({tree}) is not {bind(self.cls)}: return None",
+            f"children, aux = {node}.flatten({tree})",
+            f"if len(children) != {count} or not same({node}, {bind(aux)}, aux): return None",
+            *_unpack(children, "children"),
+        ]
+
     def describe(self, aux: Any, count: int) -> str:
         """A phrase for error messages."""
         return f"a {self.cls.__name__} with {count} children and static data {brief(aux)}"
+
+
+def _unpack(names: Sequence[str], sequence: str) -> list[str]:
+    return [f"{''.join(f'{name},' for name in names)} = {sequence}"] if names else []
 
 
 def brief(value: Any, width: int = 120) -> str:
@@ -141,6 +162,13 @@ def brief(value: Any, width: int = 120) -> str:
 @functools.lru_cache(maxsize=256)
 def _sequence_keys(count: int) -> tuple[SequenceKey, ...]:
     return tuple(map(SequenceKey, range(count)))
+
+
+def _read_sequence(
+    cls: type, tree: str, children: Sequence[str], bind: Callable[[Any], str]
+) -> list[str]:
+    check = f"if type({tree}) is not {bind(cls)} or len({tree}) != {len(children)}: return None"
+    return [check, *_unpack(children, tree)]
 
 
 class _SequenceNode(Node):
@@ -166,6 +194,11 @@ class _SequenceNode(Node):
     def source(self, aux: Any, children: Sequence[str], bind: Callable[[Any], str]) -> str:
         return self.text(aux, children)
 
+    def reader(
+        self, tree: str, aux: Any, children: Sequence[str], bind: Callable[[Any], str]
+    ) -> list[str]:
+        return _read_sequence(self.cls, tree, children, bind)
+
     def describe(self, aux: Any, count: int) -> str:
         return f"a {self.cls.__name__} of length {count}"
 
@@ -190,6 +223,11 @@ class _NoneNode(Node):
     def source(self, aux: Any, children: Sequence[str], bind: Callable[[Any], str]) -> str:
         return "None"
 
+    def reader(
+        self, tree: str, aux: Any, children: Sequence[str], bind: Callable[[Any], str]
+    ) -> list[str]:
+        return [f"if {tree} is not None: return None"]
+
     def describe(self, aux: Any, count: int) -> str:
         return "None (an empty subtree)"
 
@@ -197,11 +235,14 @@ class _NoneNode(Node):
 class DictOrder:
     """The sorted keys of a dict, and how to read its values in that order."""
 
-    __slots__ = ("key_path", "keys", "treedef", "values")
+    __slots__ = ("key_path", "keys", "recent", "treedef", "values")
 
     def __init__(self, keys: tuple[Any, ...]):
         self.keys = keys
-        self.treedef: Any = None  # that of a dict of leaves; kept here by fx.treedef
+        # Kept here by treedef.py: the structure of a dict of leaves with these keys, and the
+        # latest one of a dict with these keys that nests further.
+        self.treedef: Any = None
+        self.recent: Any = None
         self.key_path = tuple(map(DictKey, keys))
         if len(keys) > 1:
             self.values: Callable[[dict], tuple] = operator.itemgetter(*keys)
@@ -291,6 +332,17 @@ class _DictNode(Node):
         )
         return f"{{{', '.join(items)}}}"
 
+    def reader(
+        self, tree: str, aux: Any, children: Sequence[str], bind: Callable[[Any], str]
+    ) -> list[str]:
+        return [
+            f"if type({tree}) is not dict or len({tree}) != {len(aux)}: return None",
+            *(
+                f"{child} = {tree}[{repr(key) if type(key) is str else bind(key)}]"
+                for key, child in zip(aux, children, strict=True)
+            ),
+        ]
+
     def describe(self, aux: Any, count: int) -> str:
         return _describe_keys("dict", aux)
 
@@ -352,6 +404,11 @@ class _NamedTupleNode(Node):
 
     def source(self, aux: Any, children: Sequence[str], bind: Callable[[Any], str]) -> str:
         return f"{bind(self.cls)}({', '.join(children)})"
+
+    def reader(
+        self, tree: str, aux: Any, children: Sequence[str], bind: Callable[[Any], str]
+    ) -> list[str]:
+        return _read_sequence(self.cls, tree, children, bind)
 
     def describe(self, aux: Any, count: int) -> str:
         return f"a namedtuple {self.cls.__name__}"
@@ -439,6 +496,46 @@ class CustomNode(Node):
     def source(self, aux: Any, children: Sequence[str], bind: Callable[[Any], str]) -> str:
         inner = "".join(f"{child}," for child in children)
         return f"{bind(self._unflatten)}({bind(aux)}, ({inner}))"
+
+
+# ---------------------------------------------------------------------------------------------
+# Static data
+
+
+def same_aux(node: Node, a: Any, b: Any) -> bool:
+    """Whether the static data of two nodes are equal.
+
+    Raises:
+      FxTypeError: their == fails, or gives no bool.
+    """
+    if a is b:
+        return True
+    try:
+        return bool(a == b)
+    except Exception as error:
+        raise FxTypeError(
+            f"cannot compare the static data of two {node.cls.__name__}: {error}. Static data "
+            "must have an == that gives one bool; arrays belong among the children."
+        ) from error
+
+
+_ATOMS = frozenset({str, int, bool, bytes, type(None), type})
+
+
+def interchangeable(node: Node, a: Any, b: Any) -> bool:
+    """Whether static data are equal and cannot be told apart, as 1 and True or 0.0 and -0.0 can."""
+    if a is b:
+        return True
+    kind = type(a)
+    if kind is not type(b):
+        return False
+    if kind is tuple:
+        return len(a) == len(b) and all(
+            interchangeable(node, x, y) for x, y in zip(a, b, strict=True)
+        )
+    if kind is float:
+        return repr(a) == repr(b)
+    return kind in _ATOMS and a == b
 
 
 # ---------------------------------------------------------------------------------------------

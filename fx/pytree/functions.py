@@ -1,9 +1,4 @@
-"""Functions over pytrees: trees of dicts, lists, tuples and registered classes.
-
-A *leaf* is anything that is no registered container. None is a container without children. Names
-and meanings are those of `jax.tree_util`. The structure of a tree is a `PyTreeDef`
-(`fx.treedef`); containers are described by nodes (`fx.pytree_nodes`).
-"""
+"""The functions over pytrees, by their names in `jax.tree_util`."""
 
 from __future__ import annotations
 
@@ -12,80 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from fx.errors import TreeError
-from fx.pytree_nodes import (
-    TUPLE,
-    DictKey,
-    FlattenedIndexKey,
-    GetAttrKey,
-    KeyEntry,
-    KeyPath,
-    SequenceKey,
-    find_node,
-    is_tree_node,
-    keystr,
-)
-from fx.pytree_register import (
-    Partial,
-    register_dataclass,
-    register_pytree_node,
-    register_pytree_node_class,
-    register_pytree_with_keys,
-    register_pytree_with_keys_class,
-    register_static,
-)
-from fx.treedef import (
-    IsLeaf,
-    PyTreeDef,
-    equality_errors_pytreedef,
-    flatten,
-    flatten_with_path,
-    make,
-    match,
-    match_prefix,
-    mismatch,
-)
-
-__all__ = [
-    "DictKey",
-    "FlattenedIndexKey",
-    "GetAttrKey",
-    "KeyEntry",
-    "KeyPath",
-    "Partial",
-    "PyTreeDef",
-    "SequenceKey",
-    "all_leaves",
-    "broadcast_prefix",
-    "equality_errors",
-    "equality_errors_pytreedef",
-    "flatten_one_level",
-    "flatten_one_level_with_keys",
-    "flatten_prefix",
-    "is_tree_node",
-    "keystr",
-    "register_dataclass",
-    "register_pytree_node",
-    "register_pytree_node_class",
-    "register_pytree_with_keys",
-    "register_pytree_with_keys_class",
-    "register_static",
-    "tree_all",
-    "tree_broadcast",
-    "tree_flatten",
-    "tree_flatten_with_path",
-    "tree_leaves",
-    "tree_leaves_with_path",
-    "tree_map",
-    "tree_map_with_path",
-    "tree_reduce",
-    "tree_reduce_associative",
-    "tree_structure",
-    "tree_transpose",
-    "tree_unflatten",
-    "treedef_children",
-    "treedef_is_leaf",
-    "treedef_tuple",
-]
+from fx.pytree.mismatch import equality_errors_pytreedef, match_prefix, mismatch
+from fx.pytree.nodes import TUPLE, KeyEntry, KeyPath, Node, find_node
+from fx.pytree.treedef import IsLeaf, PyTreeDef, flatten, flatten_with_path, make
 
 _MISSING: Any = object()
 
@@ -164,7 +88,7 @@ def flatten_one_level_with_keys(tree: Any) -> tuple[list[tuple[KeyEntry, Any]], 
     return list(zip(keys, children, strict=True)), aux
 
 
-def _node_of(tree: Any) -> Any:
+def _node_of(tree: Any) -> Node:
     node = find_node(type(tree))
     if node is None:
         raise TreeError(
@@ -213,8 +137,8 @@ def tree_map(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: IsLeaf = Non
 
 
 def _columns(operation: str, i: int, treedef: PyTreeDef, other: Any) -> list[Any]:
-    subtrees: list[Any] = []
-    if not match(treedef, other, subtrees):
+    subtrees = treedef.match(other)
+    if subtrees is None:
         raise mismatch(treedef, other, operation, "the first tree", f"tree {i + 2}")
     return subtrees
 
@@ -304,6 +228,7 @@ def tree_flatten_with_path(
     Returns:
       (list of (path, leaf), PyTreeDef).
 
+    >>> from fx.tree_util import keystr
     >>> leaves, _ = tree_flatten_with_path({"a": [1, 2]})
     >>> [(keystr(path), leaf) for path, leaf in leaves]
     [("['a'][0]", 1), ("['a'][1]", 2)]
@@ -329,6 +254,7 @@ def tree_map_with_path(
 ) -> Any:
     """`tree_map` with a function that takes the key path first.
 
+    >>> from fx.tree_util import keystr
     >>> tree_map_with_path(lambda path, x: keystr(path), {"a": [1, 2]})
     {'a': ["['a'][0]", "['a'][1]"]}
     """
@@ -388,8 +314,8 @@ def tree_transpose(
     {'a': [1, 2]}
     """
     what = "tree_transpose"
-    inner_trees: list[Any] = []
-    if not match(outer_treedef, pytree_to_transpose, inner_trees):
+    inner_trees = outer_treedef.match(pytree_to_transpose)
+    if inner_trees is None:
         raise mismatch(outer_treedef, pytree_to_transpose, what, "outer_treedef", "the tree")
     if inner_treedef is None:
         if not inner_trees:
@@ -397,8 +323,8 @@ def tree_transpose(
         inner_treedef = tree_structure(inner_trees[0])
     rows = []
     for i, inner in enumerate(inner_trees):
-        row: list[Any] = []
-        if not match(inner_treedef, inner, row):
+        row = inner_treedef.match(inner)
+        if row is None:
             raise mismatch(inner_treedef, inner, what, "inner_treedef", f"inner tree {i}")
         rows.append(row)
     columns = zip(*rows, strict=True) if rows else [()] * inner_treedef.num_leaves
@@ -427,8 +353,8 @@ def broadcast_prefix(prefix_tree: Any, full_tree: Any, is_leaf: IsLeaf = None) -
     [0, 0, 1]
     """
     leaves, treedef = flatten(prefix_tree, is_leaf)
-    subtrees: list[Any] = []
-    if not match(treedef, full_tree, subtrees):
+    subtrees = treedef.match(full_tree)
+    if subtrees is None:
         raise mismatch(treedef, full_tree, "broadcast_prefix", "the prefix", "the full tree")
     result: list[Any] = []
     for leaf, subtree in zip(leaves, subtrees, strict=True):
@@ -476,6 +402,7 @@ def equality_errors(
 ) -> list[tuple[KeyPath, str, str, str]]:
     """Where two trees differ in structure: [(path, what 1 has, what 2 has, what to do)].
 
+    >>> from fx.tree_util import keystr
     >>> for path, one, two, _ in equality_errors({"a": [1, 2]}, {"a": [1]}):
     ...     print(keystr(path), "|", one, "|", two)
     ['a'] | a list of length 2 | a list of length 1
