@@ -35,17 +35,17 @@ from fx.pytree.functions import (
     treedef_is_leaf,
     treedef_tuple,
 )
-from fx.pytree.mismatch import equality_errors_pytreedef
-from fx.pytree.nodes import (
+from fx.pytree.keys import (
     DictKey,
     FlattenedIndexKey,
     GetAttrKey,
     KeyEntry,
     KeyPath,
     SequenceKey,
-    is_tree_node,
     keystr,
 )
+from fx.pytree.mismatch import equality_errors_pytreedef
+from fx.pytree.nodes import is_tree_node
 from fx.pytree.register import (
     Partial,
     register_dataclass,

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from fx.pytree.nodes import DICT, LEAF_TYPES, interchangeable, same_aux
-
-if TYPE_CHECKING:
-    from fx.pytree.treedef import PyTreeDef
+from fx.pytree.nodes import DICT, LEAF_TYPES, Structure, interchangeable, same_aux
 
 # The parser limits how deeply an expression may nest, and compiling costs time for each node.
 _DEPTH_LIMIT = 40
@@ -22,7 +19,7 @@ _NODES_LIMIT = 3000
 _STR = frozenset({str})
 
 
-def can_compile(treedef: PyTreeDef) -> bool:
+def can_compile(treedef: Structure) -> bool:
     """Whether the structure is a container, and small enough for its source to be compiled."""
     return (
         treedef.parts != () and treedef.depth <= _DEPTH_LIMIT and treedef.num_nodes <= _NODES_LIMIT
@@ -49,12 +46,12 @@ class _Names:
         return self.objects.pop("compiled")
 
 
-def compile_builder(treedef: PyTreeDef) -> Callable[[Sequence[Any]], Any]:
+def compile_builder(treedef: Structure) -> Callable[[Sequence[Any]], Any]:
     """A function from a sequence of leaves, of the right length, to the tree."""
     names = _Names()
     leaves: list[str] = []
 
-    def expression(treedef: PyTreeDef) -> str:
+    def expression(treedef: Structure) -> str:
         if treedef.node is None:
             leaves.append(names.new())
             return leaves[-1]
@@ -66,7 +63,7 @@ def compile_builder(treedef: PyTreeDef) -> Callable[[Sequence[Any]], Any]:
     return names.define(f"def compiled(leaves):\n{unpack} return {result}")
 
 
-def compile_reader(treedef: PyTreeDef) -> Callable[[Any, bool], list[Any] | None]:
+def compile_reader(treedef: Structure) -> Callable[[Any, bool], list[Any] | None]:
     """A function (tree, exact) -> what the tree has where the structure has leaves, or None.
 
     The function gives None for a tree of another structure. With `exact`, these parts must be
@@ -87,7 +84,7 @@ def compile_reader(treedef: PyTreeDef) -> Callable[[Any, bool], list[Any] | None
     dicts: list[str] = []
     plain_keys = True
 
-    def read(treedef: PyTreeDef, tree: str) -> None:
+    def read(treedef: Structure, tree: str) -> None:
         nonlocal plain_keys
         if treedef.node is None:
             leaves.append(tree)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from fx.errors import TreeError
+from fx.pytree.keys import KeyEntry, KeyPath
 from fx.pytree.mismatch import equality_errors_pytreedef, match_prefix, mismatch
-from fx.pytree.nodes import TUPLE, KeyEntry, KeyPath, Node, find_node
+from fx.pytree.nodes import TUPLE, Node, find_node
 from fx.pytree.treedef import IsLeaf, PyTreeDef, flatten, flatten_with_path, make
 
 _MISSING: Any = object()

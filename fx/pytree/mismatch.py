@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fx.errors import TreeError
-from fx.pytree.nodes import (
-    DICT,
-    LIST,
-    NONE,
-    TUPLE,
-    KeyPath,
-    Node,
-    find_node,
-    keystr,
-    same_aux,
-)
-
-if TYPE_CHECKING:
-    from fx.pytree.treedef import PyTreeDef
+from fx.pytree.keys import KeyPath, keystr
+from fx.pytree.nodes import DICT, LIST, NONE, TUPLE, Node, Structure, find_node, same_aux
 
 
-def abbreviate(treedef: PyTreeDef, width: int = 200) -> str:
+def abbreviate(treedef: Structure, width: int = 200) -> str:
     """The printed structure, cut to about `width` characters for an error message."""
     text = repr(treedef)
     return text if len(text) <= width else f"{text[:width]} ... ({treedef.num_leaves} leaves)"
 
 
 def mismatch(
-    treedef: PyTreeDef, tree: Any, operation: str, expected_name: str, got_name: str
+    treedef: Structure, tree: Any, operation: str, expected_name: str, got_name: str
 ) -> TreeError:
     """The error for a tree that does not have the structure `treedef` down to its leaves.
 
@@ -53,7 +41,7 @@ def mismatch(
 
 
 def _first_difference(
-    treedef: PyTreeDef, tree: Any, path: KeyPath
+    treedef: Structure, tree: Any, path: KeyPath
 ) -> tuple[KeyPath, str, str, str] | None:
     if treedef.node is None:
         return None
@@ -73,7 +61,7 @@ def _first_difference(
 
 
 def match_prefix(
-    operation: str, prefix: Any, treedef: PyTreeDef, is_leaf: Any, path: KeyPath, leaves: list[Any]
+    operation: str, prefix: Any, treedef: Structure, is_leaf: Any, path: KeyPath, leaves: list[Any]
 ) -> None:
     """Append to `leaves` each leaf of `prefix` once for every leaf of `treedef` it stands for.
 
@@ -99,7 +87,7 @@ def match_prefix(
 
 
 def equality_errors_pytreedef(
-    tree1: PyTreeDef, tree2: PyTreeDef
+    tree1: Structure, tree2: Structure
 ) -> list[tuple[KeyPath, str, str, str]]:
     """Where two structures differ: [(path, what 1 has, what 2 has, what to do)].
 
@@ -112,8 +100,8 @@ def equality_errors_pytreedef(
 
 
 def _collect_errors(
-    tree1: PyTreeDef,
-    tree2: PyTreeDef,
+    tree1: Structure,
+    tree2: Structure,
     path: KeyPath,
     errors: list[tuple[KeyPath, str, str, str]],
 ) -> None:
@@ -128,14 +116,14 @@ def _collect_errors(
             _collect_errors(one, two, (*path, key), errors)
 
 
-def _describe(treedef: PyTreeDef) -> str:
+def _describe(treedef: Structure) -> str:
     if treedef.node is None:
         return "a leaf"
     return treedef.node.describe(treedef.aux, len(treedef.parts))
 
 
 def _root_difference(
-    treedef: PyTreeDef, node: Node | None, aux: Any, count: int
+    treedef: Structure, node: Node | None, aux: Any, count: int
 ) -> tuple[str, str, str] | None:
     """(what the root of `treedef` is, what the other root is, advice) if the two differ."""
     expected = treedef.node

@@ -12,6 +12,7 @@ from typing import Any
 
 from fx.errors import FxTypeError, TreeError
 from fx.pytree.compiled import can_compile, compile_builder, compile_reader
+from fx.pytree.keys import KeyPath
 from fx.pytree.mismatch import abbreviate, mismatch
 from fx.pytree.nodes import (
     DICT,
@@ -20,7 +21,6 @@ from fx.pytree.nodes import (
     NODES,
     TUPLE,
     DictOrder,
-    KeyPath,
     Node,
     dict_order,
     find_node,

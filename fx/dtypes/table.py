@@ -1,9 +1,8 @@
-"""Dtypes and type promotion: one table of the supported dtypes and one lattice of their joins.
+"""The dtypes that fx has, what users may write for them, and what can be asked about them.
 
-The lattice is JAX's with 64-bit types enabled, and every explicit dtype is honoured. A Python
-scalar has a kind but no width (it is *weakly typed*): beside an array it takes the array's width,
-alone it takes the default one, which is 32 bits unless `default_dtype` says otherwise.
-Source: https://docs.jax.dev/en/latest/type_promotion.html
+Every explicit dtype is honoured, 64-bit ones too. What has no dtype of its own, a Python scalar
+or a constructor without `dtype=`, gets a default one: 32 bits wide unless `default_dtype` says
+otherwise.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from types import TracebackType
-from typing import Any, Literal, overload
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -43,33 +42,33 @@ key_dtype = np.dtype([("k0", "<u4"), ("k1", "<u4")])
 # The dtype of the tangent of an integer: a vector space with a single point.
 float0 = np.dtype([("float0", np.void, 0)])
 
-_BOOL = np.dtype(bool_)
-_SIGNED = tuple(np.dtype(t) for t in (int8, int16, int32, int64))
-_UNSIGNED = tuple(np.dtype(t) for t in (uint8, uint16, uint32, uint64))
-_FLOATING = tuple(np.dtype(t) for t in (bfloat16, float16, float32, float64))
-_COMPLEX = tuple(np.dtype(t) for t in (complex64, complex128))
-_BFLOAT16, _FLOAT16, _FLOAT32, _FLOAT64 = _FLOATING
-_COMPLEX64, _COMPLEX128 = _COMPLEX
-_INT32, _INT64 = _SIGNED[2:]
-_UINT32, _UINT64 = _UNSIGNED[2:]
+BOOL = np.dtype(bool_)
+SIGNED = tuple(np.dtype(t) for t in (int8, int16, int32, int64))
+UNSIGNED = tuple(np.dtype(t) for t in (uint8, uint16, uint32, uint64))
+FLOATING = tuple(np.dtype(t) for t in (bfloat16, float16, float32, float64))
+COMPLEX = tuple(np.dtype(t) for t in (complex64, complex128))
+BFLOAT16, FLOAT16, FLOAT32, FLOAT64 = FLOATING
+COMPLEX64, COMPLEX128 = COMPLEX
+INT32, INT64 = SIGNED[2:]
+UINT32, UINT64 = UNSIGNED[2:]
 
 # Kind of each supported dtype: (b)ool, (i)nt, (u)int, (f)loat, (c)omplex, (k)ey, (z)ero-tangent.
-_KIND: dict[np.dtype, str] = {
-    _BOOL: "b",
-    **dict.fromkeys(_SIGNED, "i"),
-    **dict.fromkeys(_UNSIGNED, "u"),
-    **dict.fromkeys(_FLOATING, "f"),
-    **dict.fromkeys(_COMPLEX, "c"),
+KIND: dict[np.dtype, str] = {
+    BOOL: "b",
+    **dict.fromkeys(SIGNED, "i"),
+    **dict.fromkeys(UNSIGNED, "u"),
+    **dict.fromkeys(FLOATING, "f"),
+    **dict.fromkeys(COMPLEX, "c"),
     key_dtype: "k",
     float0: "z",
 }
 _SHORT_NAME: dict[np.dtype, str] = {
-    _BOOL: "bool",
-    **{d: f"i{8 * d.itemsize}" for d in _SIGNED},
-    **{d: f"u{8 * d.itemsize}" for d in _UNSIGNED},
-    **{d: f"f{8 * d.itemsize}" for d in _FLOATING},
-    _BFLOAT16: "bf16",
-    **{d: f"c{8 * d.itemsize}" for d in _COMPLEX},
+    BOOL: "bool",
+    **{d: f"i{8 * d.itemsize}" for d in SIGNED},
+    **{d: f"u{8 * d.itemsize}" for d in UNSIGNED},
+    **{d: f"f{8 * d.itemsize}" for d in FLOATING},
+    BFLOAT16: "bf16",
+    **{d: f"c{8 * d.itemsize}" for d in COMPLEX},
     key_dtype: "key<fry>",
     float0: "float0",
 }
@@ -85,7 +84,8 @@ _SUPPORTED_TEXT = (
 
 class _Defaults(threading.local):
     # A class attribute, so that a thread that never enters `default_dtype` needs no set-up.
-    floating: np.dtype = _FLOAT32
+    floating: np.dtype = FLOAT32
+    outer: tuple[np.dtype, ...] = ()
 
 
 _defaults = _Defaults()
@@ -98,17 +98,17 @@ def default_float() -> np.dtype:
 
 def default_int() -> np.dtype:
     """Dtype of Python ints in this scope: int64 where floats are float64, else int32."""
-    return _INT64 if _defaults.floating is _FLOAT64 else _INT32
+    return INT64 if _defaults.floating is FLOAT64 else INT32
 
 
 def default_uint() -> np.dtype:
     """Unsigned counterpart of `default_int`."""
-    return _UINT64 if _defaults.floating is _FLOAT64 else _UINT32
+    return UINT64 if _defaults.floating is FLOAT64 else UINT32
 
 
 def default_complex() -> np.dtype:
     """Dtype of Python complex here: complex128 where floats are float64, else complex64."""
-    return _COMPLEX128 if _defaults.floating is _FLOAT64 else _COMPLEX64
+    return COMPLEX128 if _defaults.floating is FLOAT64 else COMPLEX64
 
 
 class default_dtype(contextlib.ContextDecorator):
@@ -134,17 +134,16 @@ class default_dtype(contextlib.ContextDecorator):
 
     def __init__(self, dtype: Any):
         floating = canonicalize(dtype)
-        if _KIND[floating] != "f":
+        if KIND[floating] != "f":
             raise FxTypeError(
                 f"default_dtype takes a real floating dtype, got {dtype!r}. "
                 "Integer and complex defaults follow from it: use default_dtype('float64') "
                 "for int64 and complex128."
             )
         self._floating = floating
-        self._outer: list[np.dtype] = []
 
     def __enter__(self) -> default_dtype:
-        self._outer.append(_defaults.floating)
+        _defaults.outer = (*_defaults.outer, _defaults.floating)
         _defaults.floating = self._floating
         return self
 
@@ -154,27 +153,24 @@ class default_dtype(contextlib.ContextDecorator):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        _defaults.floating = self._outer.pop()
-
-    def _recreate_cm(self) -> default_dtype:
-        # A decorated function may run in several threads at once: each call has its own scope.
-        return default_dtype(self._floating)
+        *outer, _defaults.floating = _defaults.outer
+        _defaults.outer = tuple(outer)
 
 
 # ---------------------------------------------------------------------------------------------
 # From what users write to a dtype
 
-_PYTHON_SCALARS = {
-    bool: lambda: _BOOL,
+PYTHON_SCALARS = {
+    bool: lambda: BOOL,
     int: default_int,
     float: default_float,
     complex: default_complex,
 }
-_PYTHON_NAMES = {kind.__name__: default for kind, default in _PYTHON_SCALARS.items()}
+_PYTHON_NAMES = {kind.__name__: default for kind, default in PYTHON_SCALARS.items()}
 
 # Spelling (a scalar type, a name, a dtype) -> dtype, for spellings independent of the defaults.
 _CANONICAL: dict[Any, np.dtype] = {}
-for _dtype in _KIND:
+for _dtype in KIND:
     _CANONICAL[_dtype] = _dtype
     if _dtype.names is None:
         _CANONICAL[_dtype.type] = _CANONICAL[_dtype.name] = _dtype
@@ -199,7 +195,7 @@ def canonicalize(dtype: Any) -> np.dtype:
         found = _CANONICAL.get(dtype)
         if found is not None:
             return found
-        default = (_PYTHON_NAMES if isinstance(dtype, str) else _PYTHON_SCALARS).get(dtype)  # type: ignore[arg-type]
+        default = (_PYTHON_NAMES if isinstance(dtype, str) else PYTHON_SCALARS).get(dtype)  # type: ignore[arg-type]
         if default is not None:
             return default()
     elif isinstance(own := getattr(dtype, "dtype", None), np.dtype):
@@ -308,12 +304,12 @@ class _Membership(dict):
     """dtype -> whether its kind is one of `kinds`; dtype-likes are resolved once, then kept."""
 
     def __init__(self, kinds: str):
-        super().__init__({dtype: kind in kinds for dtype, kind in _KIND.items()})
+        super().__init__({dtype: kind in kinds for dtype, kind in KIND.items()})
         self._kinds = kinds
 
     def __missing__(self, dtype: Any) -> bool:
         try:
-            result = _KIND[canonicalize(dtype)] in self._kinds
+            result = KIND[canonicalize(dtype)] in self._kinds
         except FxTypeError:
             result = False
         self[dtype] = result
@@ -404,7 +400,7 @@ def finfo(dtype: Any) -> Any:
       FxTypeError: the dtype is not inexact.
     """
     floating = canonicalize(dtype)
-    if _KIND[floating] not in "fc":
+    if KIND[floating] not in "fc":
         raise FxTypeError(f"finfo takes a floating dtype, got {floating}. Use iinfo for integers.")
     return ml_dtypes.finfo(real_dtype(floating))
 
@@ -419,7 +415,7 @@ def iinfo(dtype: Any) -> Any:
       FxTypeError: the dtype is not an integer one.
     """
     integer = canonicalize(dtype)
-    if _KIND[integer] not in "iu":
+    if KIND[integer] not in "iu":
         raise FxTypeError(f"iinfo takes an integer dtype, got {integer}. Use finfo for floats.")
     return ml_dtypes.iinfo(integer)
 
@@ -427,9 +423,9 @@ def iinfo(dtype: Any) -> Any:
 def real_dtype(dtype: Any) -> np.dtype:
     """Dtype of the real part: float32 for complex64, float64 for complex128, else unchanged."""
     dtype = canonicalize(dtype)
-    if dtype == _COMPLEX64:
-        return _FLOAT32
-    return _FLOAT64 if dtype == _COMPLEX128 else dtype
+    if dtype == COMPLEX64:
+        return FLOAT32
+    return FLOAT64 if dtype == COMPLEX128 else dtype
 
 
 def complex_dtype(dtype: Any) -> np.dtype:
@@ -437,8 +433,8 @@ def complex_dtype(dtype: Any) -> np.dtype:
 
     Integers and bools go through `to_inexact_dtype` first.
     """
-    wide = to_inexact_dtype(dtype) in (_FLOAT64, _COMPLEX128)
-    return _COMPLEX128 if wide else _COMPLEX64
+    wide = to_inexact_dtype(dtype) in (FLOAT64, COMPLEX128)
+    return COMPLEX128 if wide else COMPLEX64
 
 
 def to_inexact_dtype(dtype: Any) -> np.dtype:
@@ -447,221 +443,10 @@ def to_inexact_dtype(dtype: Any) -> np.dtype:
     It is the dtype of `x * 1.0`, so that an integer becomes the same float on every path.
     """
     dtype = canonicalize(dtype)
-    return dtype if _KIND[dtype] in "fckz" else _defaults.floating
+    return dtype if KIND[dtype] in "fckz" else _defaults.floating
 
 
 def tangent_dtype(dtype: Any) -> np.dtype:
     """Dtype of tangents and cotangents of values of `dtype`: itself if inexact, else float0."""
     dtype = canonicalize(dtype)
-    return dtype if _KIND[dtype] in "fc" else float0
-
-
-def scalar_type_of(x: Any) -> type:
-    """The Python type (bool, int, float or complex) that holds an element of `x`.
-
-    >>> scalar_type_of(np.zeros(3, np.uint8)).__name__
-    'int'
-
-    Raises:
-      FxTypeError: `x` holds no numbers.
-    """
-    kind = _KIND[dtype_and_weak(x)[0]]
-    if kind in "kz":
-        raise FxTypeError(f"no Python scalar type holds an element of {x!r}.")
-    return {"b": bool, "f": float, "c": complex}.get(kind, int)
-
-
-# ---------------------------------------------------------------------------------------------
-# Promotion
-
-# A node of the lattice is a dtype, or (kind, wide) for a weak type. Weak types come in two widths
-# so that a value made under default_dtype("float64") is not narrowed by what it meets later.
-_Node = np.dtype | tuple[str, bool]
-_I8, _I16, _I32, _I64 = _SIGNED
-_U8, _U16, _U32, _U64 = _UNSIGNED
-_U, _UW, _I, _IW, _F, _FW, _C, _CW = ((k, wide) for k in "uifc" for wide in (False, True))
-
-_LATTICE: dict[Any, tuple[Any, ...]] = {
-    _BOOL: (_U,),
-    _U: (_UW, _I),
-    _UW: (_IW, _U8),
-    _I: (_IW,),
-    _IW: (_U8, _I8),
-    _U8: (_I16, _U16),
-    _U16: (_I32, _U32),
-    _U32: (_I64, _U64),
-    _U64: (_F,),
-    _I8: (_I16,),
-    _I16: (_I32,),
-    _I32: (_I64,),
-    _I64: (_F,),
-    _F: (_FW, _C),
-    _FW: (_CW, _BFLOAT16, _FLOAT16),
-    _C: (_CW,),
-    _CW: (_COMPLEX64,),
-    _BFLOAT16: (_FLOAT32,),
-    _FLOAT16: (_FLOAT32,),
-    _FLOAT32: (_FLOAT64, _COMPLEX64),
-    _FLOAT64: (_COMPLEX128,),
-    _COMPLEX64: (_COMPLEX128,),
-    _COMPLEX128: (),
-}
-
-
-def _upper_bounds(node: Any) -> frozenset[Any]:
-    return frozenset({node}).union(*(_upper_bounds(above) for above in _LATTICE[node]))
-
-
-_UPPER_BOUNDS = {node: _upper_bounds(node) for node in _LATTICE}
-
-
-def _least_upper_bound(a: Any, b: Any) -> Any:
-    common = _UPPER_BOUNDS[a] & _UPPER_BOUNDS[b]
-    return next(node for node in common if common <= _UPPER_BOUNDS[node])
-
-
-def _node(dtype: np.dtype, weak: bool) -> Any:
-    kind = _KIND[dtype]
-    if not weak or kind == "b":
-        return dtype
-    return kind, dtype in (_INT64, _UINT64, _FLOAT64, _COMPLEX128)
-
-
-def _dtype_of_node(node: Any) -> tuple[np.dtype, bool]:
-    """(dtype, weak) of a node; a weak one has at least the default width."""
-    if isinstance(node, np.dtype):
-        return node, False
-    kind, wide = node
-    if kind == "f":
-        return (_FLOAT64 if wide else _defaults.floating), True
-    if kind == "c":
-        return (_COMPLEX128 if wide else default_complex()), True
-    if kind == "i":
-        return (_INT64 if wide else default_int()), True
-    return (_UINT64 if wide else default_uint()), True
-
-
-_JOIN: dict[tuple[np.dtype, bool, np.dtype, bool], Any] = {}
-
-
-def promote_pair(a: np.dtype, a_weak: bool, b: np.dtype, b_weak: bool) -> tuple[np.dtype, bool]:
-    """(dtype, weak_type) of the result of a binary operation on values of these two types.
-
-    Args:
-      a, a_weak: canonical dtype of the first value and whether it is weakly typed.
-      b, b_weak: the same for the second.
-
-    Raises:
-      FxTypeError: one holds numbers and the other does not (random keys, float0).
-    """
-    if a is b and not a_weak and not b_weak:
-        return a, False
-    node = _JOIN.get((a, a_weak, b, b_weak))
-    if node is None:
-        node = _JOIN[a, a_weak, b, b_weak] = _join(a, a_weak, b, b_weak)
-    return _dtype_of_node(node)
-
-
-def _join(a: np.dtype, a_weak: bool, b: np.dtype, b_weak: bool) -> Any:
-    if a == b and _KIND[a] in "kz":
-        return a
-    for dtype, other in ((a, b), (b, a)):
-        if _KIND[dtype] in "kz":
-            what = "random keys" if _KIND[dtype] == "k" else "float0 (tangents of integers)"
-            raise FxTypeError(
-                f"cannot combine {short_name(dtype)} with {short_name(other)}: {what} take no "
-                "part in arithmetic."
-                + (" Use fx.random.key_data(key) for the bits." if _KIND[dtype] == "k" else "")
-            )
-    return _least_upper_bound(_node(a, a_weak), _node(b, b_weak))
-
-
-def dtype_and_weak(x: Any) -> tuple[np.dtype, bool]:
-    """(dtype, weak_type) of an array, a scalar or a dtype-like value.
-
-    Python scalars and the types int, float and complex are weak; values with a true attribute
-    `weak_type` are; NumPy scalars and arrays are not.
-
-    Raises:
-      FxTypeError: `x` has no dtype.
-
-    >>> dtype_and_weak(1.5), dtype_and_weak(np.float64(1.5))
-    ((dtype('float32'), True), (dtype('float64'), False))
-    """
-    kind = type(x)
-    default = _PYTHON_SCALARS.get(kind)
-    if default is not None:
-        return default(), kind is not bool
-    if kind is np.ndarray:
-        return canonicalize(x.dtype), False
-    if kind is type:
-        return canonicalize(x), x in _PYTHON_SCALARS and x is not bool
-    if x is None:
-        return _defaults.floating, False
-    if isinstance(x, (np.generic, np.dtype, str, type)):
-        return canonicalize(x), False
-    if isinstance(getattr(x, "dtype", None), np.dtype):
-        return canonicalize(x.dtype), bool(getattr(x, "weak_type", False))
-    for python_type in (int, float, complex):  # IntEnum and other subclasses
-        if isinstance(x, python_type):
-            return _PYTHON_SCALARS[python_type](), True
-    raise FxTypeError(
-        f"expected an array, a scalar or a dtype, got {kind.__name__}: {x!r}. "
-        "Convert it with jnp.asarray first."
-    )
-
-
-def dtype(x: Any) -> np.dtype:
-    """The dtype of an array, a scalar or a dtype-like value (see `dtype_and_weak`)."""
-    return dtype_and_weak(x)[0]
-
-
-def promote_types(a: Any, b: Any) -> np.dtype:
-    """The dtype to which a binary operation casts operands of dtypes `a` and `b`.
-
-    The Python types int, float and complex are weak: they give their kind, not their width.
-
-    >>> promote_types("int32", "float16"), promote_types("uint8", int), promote_types("i4", float)
-    (dtype('float16'), dtype('uint8'), dtype('float32'))
-
-    Raises:
-      FxTypeError: a value is not a dtype, or the two do not combine.
-    """
-    return promote_pair(*_dtype_only(a), *_dtype_only(b))[0]
-
-
-def _dtype_only(a: Any) -> tuple[np.dtype, bool]:
-    return canonicalize(a), a is int or a is float or a is complex
-
-
-@overload
-def result_type(*args: Any, return_weak_type_flag: Literal[True]) -> tuple[np.dtype, bool]: ...
-@overload
-def result_type(*args: Any, return_weak_type_flag: Literal[False] = False) -> np.dtype: ...
-def result_type(*args: Any, return_weak_type_flag: bool = False) -> Any:
-    """The dtype of the result of an operation on all of `args`, by JAX's promotion lattice.
-
-    Args:
-      *args: arrays, scalars or dtype-likes, at least one; None stands for the default float.
-      return_weak_type_flag: also return whether the result is weakly typed.
-
-    Returns:
-      a dtype, or (dtype, weak_type).
-
-    Raises:
-      FxValueError: no argument.
-      FxTypeError: an argument has no dtype, or two do not combine.
-
-    >>> result_type(np.ones(3, "float16"), 2.5), result_type(3, 2.5)
-    (dtype('float16'), dtype('float32'))
-    >>> result_type(3, return_weak_type_flag=True)
-    (dtype('int32'), True)
-    """
-    if not args:
-        raise FxValueError("result_type needs at least one array, scalar or dtype.")
-    dtype, weak = dtype_and_weak(args[0])
-    if len(args) == 1 and weak:
-        dtype, weak = _dtype_of_node(_node(dtype, weak))
-    for arg in args[1:]:
-        dtype, weak = promote_pair(dtype, weak, *dtype_and_weak(arg))
-    return (dtype, weak) if return_weak_type_flag else dtype
+    return dtype if KIND[dtype] in "fc" else float0
