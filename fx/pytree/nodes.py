@@ -26,10 +26,12 @@ class Structure(Protocol):
 
     node: Node | None  # kind of the root; None for a leaf
     aux: Any  # its static data
-    parts: tuple[Structure, ...]  # its children
     num_leaves: int
     num_nodes: int
     depth: int
+
+    @property
+    def parts(self) -> tuple[Structure, ...]: ...  # its children
 
 
 class Node:
