@@ -1,6 +1,7 @@
 """First-order primitives by family; importing the package registers all of them."""
 
 from fx.ops import (
+    dot,
     elementwise,
     logical,
     reduce,
@@ -8,6 +9,7 @@ from fx.ops import (
 )
 
 __all__ = [
+    "dot",
     "elementwise",
     "logical",
     "reduce",
