@@ -393,9 +393,7 @@ def flatten_prefix(
     >>> flatten_prefix("in_axes", (0, None), tree_structure(([1, 2], 3)), lambda x: x is None)
     [0, 0, None]
     """
-    leaves: list[Any] = []
-    match_prefix(operation, prefix_tree, treedef, is_leaf, (), leaves)
-    return leaves
+    return match_prefix(operation, prefix_tree, treedef, is_leaf)
 
 
 def equality_errors(

@@ -60,30 +60,34 @@ def _first_difference(
     return None
 
 
-def match_prefix(
-    operation: str, prefix: Any, treedef: Structure, is_leaf: Any, path: KeyPath, leaves: list[Any]
-) -> None:
-    """Append to `leaves` each leaf of `prefix` once for every leaf of `treedef` it stands for.
+def match_prefix(operation: str, prefix: Any, treedef: Structure, is_leaf: Any) -> list[Any]:
+    """Each leaf of `prefix`, once for every leaf of `treedef` that it stands for.
 
     Raises:
       TreeError: `prefix` is no prefix of `treedef`.
     """
-    node = None if is_leaf is not None and is_leaf(prefix) else find_node(type(prefix))
-    if node is None:
-        leaves += [prefix] * treedef.num_leaves
-        return
-    keys, children, aux = node.flatten_with_keys(prefix)
-    found = _root_difference(treedef, node, aux, len(children))
-    if found is not None:
-        full, got, fix = found
-        raise TreeError(
-            f"{operation}: not a prefix of the tree it is for, {abbreviate(treedef)}:\n"
-            f"  {operation}{keystr(path)} is {got}\n"
-            f"  the tree has {full} there\n"
-            f"{fix}"
-        )
-    for key, child, child_treedef in zip(keys, children, treedef.parts, strict=True):
-        match_prefix(operation, child, child_treedef, is_leaf, (*path, key), leaves)
+    leaves: list[Any] = []
+
+    def walk(prefix: Any, part: Structure, path: KeyPath) -> None:
+        node = None if is_leaf is not None and is_leaf(prefix) else find_node(type(prefix))
+        if node is None:
+            leaves.extend([prefix] * part.num_leaves)
+            return
+        keys, children, aux = node.flatten_with_keys(prefix)
+        found = _root_difference(part, node, aux, len(children))
+        if found is not None:
+            full, got, fix = found
+            raise TreeError(
+                f"{operation}: not a prefix of the tree it is for, {abbreviate(treedef)}:\n"
+                f"  {operation}{keystr(path)} is {got}\n"
+                f"  the tree has {full} there\n"
+                f"{fix}"
+            )
+        for key, child, child_part in zip(keys, children, part.parts, strict=True):
+            walk(child, child_part, (*path, key))
+
+    walk(prefix, treedef, ())
+    return leaves
 
 
 def equality_errors_pytreedef(

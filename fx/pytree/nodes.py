@@ -90,11 +90,17 @@ class Node:
 
     def describe(self, aux: Any, count: int) -> str:
         """A phrase for error messages."""
-        return f"a {self.cls.__name__} with {count} children and static data {brief(aux)}"
+        children = "1 child" if count == 1 else f"{count} children"
+        return f"{named(self.cls)} with {children} and static data {brief(aux)}"
 
 
 def _unpack(names: Sequence[str], sequence: str) -> list[str]:
     return [f"{''.join(f'{name},' for name in names)} = {sequence}"] if names else []
+
+
+def named(cls: type) -> str:
+    """The name of a class with its article."""
+    return f"{'an' if cls.__name__[0] in 'AEIOU' else 'a'} {cls.__name__}"
 
 
 def brief(value: Any, width: int = 120) -> str:
@@ -241,8 +247,9 @@ def _sorted(keys: Iterable[Any]) -> tuple[Any, ...]:
 def _describe_keys(name: str, keys: Sequence[Any]) -> str:
     if not keys:
         return f"an empty {name}"
+    article = "an" if name[0] == "O" else "a"
     shown = ", ".join(map(repr, keys[:8])) + (", ..." if len(keys) > 8 else "")
-    return f"a {name} with {len(keys)} key{'s' if len(keys) > 1 else ''}: {shown}"
+    return f"{article} {name} with {len(keys)} key{'s' if len(keys) > 1 else ''}: {shown}"
 
 
 class _DictNode(Node):
@@ -388,7 +395,7 @@ class DataclassNode(Node):
         static = ", ".join(
             f"{name}={brief(value)}" for name, value in zip(self.meta, aux, strict=True)
         )
-        return f"a {self.cls.__name__}" + (f" with {static}" if static else "")
+        return named(self.cls) + (f" with {static}" if static else "")
 
 
 class CustomNode(Node):

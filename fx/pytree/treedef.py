@@ -7,6 +7,7 @@ A structure that comes up often compiles itself to straight-line Python (`fx.pyt
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -275,7 +276,10 @@ def _intern(node: Node, aux: Any, parts: int | tuple[PyTreeDef, ...]) -> PyTreeD
     except Exception:  # static data that cannot be hashed or compared
         return _new(node, aux, parts)
     if found is not None:
-        return found if interchangeable(node, found.aux, aux) else _new(node, aux, parts)
+        same_parts = isinstance(parts, int) or all(map(operator.is_, found.parts, parts))
+        if same_parts and interchangeable(node, found.aux, aux):
+            return found
+        return _new(node, aux, parts)
     if len(_INTERNED) >= _INTERNED_LIMIT:
         _INTERNED.clear()
     found = _INTERNED[name] = _new(node, aux, parts)
