@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ def batches(
     transform: Callable[[Batch, np.random.Generator], Any] | None = None,
     start: int = 0,
     prefetch: int = 2,
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Yields the arrays in batches of rows, one pass.
 
     A background thread selects and transforms up to `prefetch` batches ahead. It ends with the
@@ -102,7 +102,7 @@ def _prepare(arrays, batch_size, rng, *, shuffle, drop, transform, start):
 _END = object()
 
 
-def prefetched(items: Iterator[Any], ahead: int = 2) -> Iterator[Any]:
+def prefetched(items: Iterable[Any], ahead: int = 2) -> Generator[Any, None, None]:
     """Runs an iterator in a background thread, at most `ahead` items in front of the consumer.
 
     >>> list(prefetched(iter(range(3))))

@@ -1,0 +1,15 @@
+"""`python -m fx`: trains the network that reads digits. `python -m fx --help` explains."""
+
+import sys
+
+try:
+    from fx.train.cli import main
+except ModuleNotFoundError as error:
+    if error.name != "matplotlib":
+        raise
+    sys.exit(
+        "python -m fx draws its curves with matplotlib; install it with: pip install 'fx[train]'"
+    )
+
+if __name__ == "__main__":
+    sys.exit(main())
