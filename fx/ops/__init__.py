@@ -3,15 +3,19 @@
 from fx.ops import (
     dot,
     elementwise,
+    indexing,
     logical,
     reduce,
+    scatter,
     shape,
 )
 
 __all__ = [
     "dot",
     "elementwise",
+    "indexing",
     "logical",
     "reduce",
+    "scatter",
     "shape",
 ]
