@@ -1,6 +1,7 @@
 """First-order primitives by family; importing the package registers all of them."""
 
 from fx.ops import (
+    cumulative,
     dot,
     elementwise,
     indexing,
@@ -11,6 +12,7 @@ from fx.ops import (
 )
 
 __all__ = [
+    "cumulative",
     "dot",
     "elementwise",
     "indexing",
