@@ -66,6 +66,13 @@ def number(name: str, value: Any, dtype: np.dtype) -> Array:
         ) from None
 
 
+def scalar_beside(name: str, value: Any, x: Array) -> Array:
+    """A Python number in the dtype of `x`; anything else as an array."""
+    if isinstance(value, (bool, int, float, complex)) and not isinstance(value, np.generic):
+        return number(name, value, x.dtype)
+    return to_array(value, name)
+
+
 def _kind(dtype: np.dtype) -> str:
     return "f" if dtypes.is_floating(dtype) else dtype.kind
 
