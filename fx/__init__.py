@@ -3,7 +3,11 @@
 from fx.core import pretty as _pretty  # installs the printer
 import fx.ops
 import fx.backends.numpy
+from fx.calls.checkpoint import checkpoint, checkpoint_policies
+from fx.calls.closures import closure_convert
+from fx.calls.custom import custom_jvp, custom_vjp
 from fx.calls.jit import eval_shape, jit, make_jaxpr
+from fx.calls.pmap import pmap
 from fx.config import config, debug_infs, debug_nans, disable_jit
 from fx.core.array import Array
 from fx.core.avals import ShapedArray, ShapeDtypeStruct
@@ -16,3 +20,6 @@ from fx.transforms.grad import (
     value_and_grad,
     vjp,
 )
+from fx.transforms.mapping import vmap
+
+remat = checkpoint

@@ -1,8 +1,8 @@
 """Configuration: the only global mutable state, with thread-local scoped overrides.
 
-    fx.config.debug_nans            # read
-    fx.config.update("debug_nans", True)      # for the whole process
-    with fx.debug_nans(True): ...   # for this thread, within the block
+fx.config.debug_nans            # read
+fx.config.update("debug_nans", True)      # for the whole process
+with fx.debug_nans(True): ...   # for this thread, within the block
 """
 
 from __future__ import annotations
@@ -51,8 +51,7 @@ class Config:
         name = name.removeprefix("jax_")
         if name not in _OPTIONS:
             raise FxValueError(
-                f"fx.config.update: unknown option {name!r}; expected one of "
-                f"{', '.join(_OPTIONS)}."
+                f"fx.config.update: unknown option {name!r}; expected one of {', '.join(_OPTIONS)}."
             )
         self._values[name] = value
 

@@ -4,7 +4,7 @@ inner program on the backend of its arrays.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,9 +32,14 @@ def jaxpr_axes(jaxpr: Jaxpr) -> frozenset[Any]:
     return jaxpr.memo["axes"]
 
 
+def compiled(jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
+    """A jaxpr as a function of raw arrays."""
+    return get_backend("cpu").compile(jaxpr)
+
+
 def run_jaxpr(jaxpr: Jaxpr, arrays: Sequence[Any]) -> list[Any]:
     """Evaluate a jaxpr on raw arrays."""
-    return get_backend("cpu").compile(jaxpr)(arrays)
+    return compiled(jaxpr)(arrays)
 
 
 class CallPrimitive(Primitive):

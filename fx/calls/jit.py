@@ -72,9 +72,7 @@ class JitPrimitive(CallPrimitive):
         zeros = [None] * parts.active_out.count(False)
         return outs[:split], merge_mask(parts.active_out, linear, zeros)
 
-    def transpose(
-        self, cts: Sequence[Any], *args: Any, jaxpr: Jaxpr, name: str
-    ) -> list[Any]:
+    def transpose(self, cts: Sequence[Any], *args: Any, jaxpr: Jaxpr, name: str) -> list[Any]:
         is_linear = [isinstance(a, Linear) for a in args]
         backward, nonzero = transpose_jaxpr(jaxpr, is_linear, [ct is not None for ct in cts])
         known = [a for a in args if not isinstance(a, Linear)]
@@ -329,9 +327,7 @@ def _as_tuple(value: Any, kind: type, option: str) -> tuple[Any, ...]:
         return ()
     items = (value,) if isinstance(value, kind) else tuple(value)
     if not all(isinstance(x, kind) for x in items):
-        raise FxTypeError(
-            f"jit: {option} expects {kind.__name__}s, got {value!r}."
-        )
+        raise FxTypeError(f"jit: {option} expects {kind.__name__}s, got {value!r}.")
     return items
 
 
@@ -479,4 +475,3 @@ def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         ShapeDtypeStruct(shape=(2, 4), dtype=float32)
     """
     return JitFunction(fun, (), (), False).trace(*args, **kwargs).out_info
-

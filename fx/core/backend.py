@@ -47,9 +47,7 @@ class Device:
         return f"{self.platform}:{self.id}"
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Device) and (self.platform, self.id) == (other.platform, other.id)
-        )
+        return isinstance(other, Device) and (self.platform, self.id) == (other.platform, other.id)
 
     def __hash__(self) -> int:
         return hash((self.platform, self.id))

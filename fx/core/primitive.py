@@ -141,9 +141,7 @@ class Primitive:
         """Evaluate on raw arrays of the module `xp` (numpy or cupy)."""
         raise self.missing("evaluation", "impl(self, xp, *arrays, **params)")
 
-    def jvp(
-        self, primals: Sequence[Any], out: Any, tangents: Sequence[Any], **params: Any
-    ) -> Any:
+    def jvp(self, primals: Sequence[Any], out: Any, tangents: Sequence[Any], **params: Any) -> Any:
         """Tangent of the result; a tangent of None is zero (never all of them)."""
         raise self.missing("jvp and grad", "jvp(self, primals, out, tangents, **params)")
 
@@ -187,7 +185,9 @@ def lit(like: Any, value: Any) -> Array:
 def zeros(aval: Any) -> Any:
     """Zeros of the type of `aval` (anything with shape and dtype)."""
     zero = Array(np.zeros((), aval.dtype))
-    return P.broadcast_in_dim(zero, shape=aval.shape, broadcast_dimensions=()) if aval.shape else zero
+    return (
+        P.broadcast_in_dim(zero, shape=aval.shape, broadcast_dimensions=()) if aval.shape else zero
+    )
 
 
 def instantiate(tangent: Any, like: Any) -> Any:

@@ -31,9 +31,7 @@ def dce(jaxpr: Jaxpr, used: Sequence[bool] | None = None) -> Jaxpr:
         if has_effects(eqn) or not needed.isdisjoint(eqn.outvars):
             kept.append(eqn)
             needed.update(v for v in eqn.invars if isinstance(v, Var))
-    pairs = [
-        (v, c) for v, c in zip(jaxpr.constvars, jaxpr.consts, strict=True) if v in needed
-    ]
+    pairs = [(v, c) for v, c in zip(jaxpr.constvars, jaxpr.consts, strict=True) if v in needed]
     return Jaxpr(jaxpr.invars, outvars, kept[::-1], [v for v, _ in pairs], [c for _, c in pairs])
 
 

@@ -176,7 +176,9 @@ def _value_and_grad(
             return gradient if only_grad else (value, gradient)
         mask, others = aux_trace[1]
         arrays_out, plain = iter(outs[1:]), iter(others)
-        aux_out = tree_unflatten(aux_trace[0], [next(arrays_out) if m else next(plain) for m in mask])
+        aux_out = tree_unflatten(
+            aux_trace[0], [next(arrays_out) if m else next(plain) for m in mask]
+        )
         return (gradient, aux_out) if only_grad else ((value, aux_out), gradient)
 
     return differentiated
@@ -431,6 +433,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     outs, linear, active_out = linearize_flat(flat, arrays, active, origin_of(fun))
     full = tree_unflatten(flat.out_tree, outs)
     out = full[0] if has_aux else full
+
     def pushforward(*tangents: Any) -> Any:
         _, checked, _ = _check_tangents(primals, tangents, "linearize")
         results = iter(eval_jaxpr(linear, [t for t in checked if t is not None]))
@@ -498,4 +501,3 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., An
         return tree_unflatten(tree, dense)
 
     return public(transposed)
-

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr, Var
-from fx.core.primitive import Primitive
+from fx.core.primitive import Primitive, instantiate
 from fx.core.trace import StagingTrace, Tracer, push
 from fx.transforms.jvp import JVPTrace
 
@@ -34,10 +34,12 @@ def linearize_flat(
     primals: Sequence[Any],
     active: Sequence[bool],
     origin: str = "a function",
+    dense: Sequence[bool] = (),
 ) -> tuple[list[Any], Jaxpr, list[bool]]:
     """Results, the linear jaxpr (active tangents -> non-zero tangents), and which are non-zero.
 
     The linear jaxpr's constants are the residuals; they may be tracers of enclosing traces.
+    Tangents of results marked `dense` are made explicit where they are zero.
     """
     linear = StagingTrace(origin, dynamic=False, what="the linear part of grad")
     with push(linear), push(LinearizeTrace(origin)) as trace:
@@ -46,6 +48,10 @@ def linearize_flat(
             for p, on in zip(primals, active, strict=True)
         ]
         pairs = [trace.unwrap(x) for x in function(*ins)]
+        for i, want in enumerate(dense):
+            value, tangent = pairs[i]
+            if want:
+                pairs[i] = value, instantiate(tangent, value)
         jaxpr = linear.to_jaxpr([t for _, t in pairs if t is not None])
     return [p for p, _ in pairs], jaxpr, [t is not None for _, t in pairs]
 
@@ -67,15 +73,18 @@ class Linearized(NamedTuple):
     forwarded: list[int | None]
 
 
-def linearize_jaxpr(jaxpr: Jaxpr, active: Sequence[bool]) -> Linearized:
-    """Split a jaxpr into a forward program and a linear one that shares its residuals."""
-    key = ("linearize", tuple(active))
+def linearize_jaxpr(jaxpr: Jaxpr, active: Sequence[bool], dense: Sequence[bool] = ()) -> Linearized:
+    """Split a jaxpr into a forward program and a linear one that shares its residuals.
+
+    Results marked `dense` get a tangent even where it is zero (loop carries, branches).
+    """
+    key = ("linearize", tuple(active), tuple(dense))
     if key not in jaxpr.memo:
         trace = StagingTrace("linearize of a jaxpr")
         with push(trace):
             ins = [trace.new_arg(aval) for aval in jaxpr.in_avals]
             outs, linear, active_out = linearize_flat(
-                lambda *args: eval_jaxpr(jaxpr, args), ins, active
+                lambda *args: eval_jaxpr(jaxpr, args), ins, active, dense=dense
             )
             residual_vars: list[Var] = []
             residuals, constvars, consts = [], [], []
