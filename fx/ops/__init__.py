@@ -11,6 +11,7 @@ from fx.ops import (
     reduce,
     scatter,
     shape,
+    sort,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "reduce",
     "scatter",
     "shape",
+    "sort",
 ]

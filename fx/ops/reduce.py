@@ -15,8 +15,9 @@ from fx import dtypes
 from fx.core.array import Array
 from fx.core.avals import ShapedArray
 from fx.core.primitive import P, Primitive
-from fx.errors import FxValueError
+from fx.errors import FxTypeError, FxValueError
 from fx.ops.base import check_domain, in_domain
+from fx.ops.numerics import sort
 from fx.util import fp_enter, fp_exit, without
 
 _HALF = frozenset((np.dtype(np.float16), np.dtype(dtypes.bfloat16)))
@@ -39,10 +40,10 @@ def shifted(axes: tuple[int, ...], dim: int) -> tuple[tuple[int, ...], int]:
     return moved, dim - sum(a < dim for a in moved)
 
 
-class Reduction(Primitive):
-    """A fold of an operand over `axes` (distinct non-negative integers).
+class OverAxes(Primitive):
+    """An operation that removes `axes` (distinct non-negative integers) of its one operand.
 
-    Subclasses set `kinds`, the dtype domain, and implement `fold(xp, x, axes)`.
+    `kinds` is its dtype domain.
     """
 
     kinds = "bifc"
@@ -57,12 +58,17 @@ class Reduction(Primitive):
                 f"got axes={axes}."
             )
 
-    def out_dtype(self, dtype: np.dtype, **params: Any) -> np.dtype:
-        return dtype
+    def batch(self, axis: Any, args: Sequence[Any], dims: Sequence[Any], **params: Any) -> Any:
+        axes, dim = shifted(params.pop("axes"), dims[0])
+        return self.bind(args[0], axes=axes, **params), dim
 
-    def abstract_eval(self, x: ShapedArray, *, axes: tuple[int, ...], **params: Any) -> Any:
+
+class Reduction(OverAxes):
+    """A fold of the elements along the axes to one of the same dtype."""
+
+    def abstract_eval(self, x: ShapedArray, *, axes: tuple[int, ...]) -> ShapedArray:
         self.check(x.ndim, x.dtype, axes)
-        return ShapedArray(without(x.shape, axes), self.out_dtype(x.dtype, **params), x.weak_type)
+        return ShapedArray(without(x.shape, axes), x.dtype, x.weak_type)
 
     def eager(self, args: Sequence[Any], params: dict[str, Any]) -> Any:
         (x,) = args
@@ -76,10 +82,6 @@ class Reduction(Primitive):
         finally:
             fp_exit(token)
         return Array(out if type(out) is np.ndarray else np.asarray(out), x.weak_type)
-
-    def batch(self, axis: Any, args: Sequence[Any], dims: Sequence[Any], **params: Any) -> Any:
-        axes, dim = shifted(params.pop("axes"), dims[0])
-        return self.bind(args[0], axes=axes, **params), dim
 
 
 class ReduceSum(Reduction):
@@ -242,6 +244,40 @@ def _halving(xp: Any, function: Any, x: Any, axes: tuple[int, ...]) -> Any:
     return x
 
 
+class ArgExtremum(OverAxes):
+    """Position of the largest or smallest element along the one axis in `axes`.
+
+    The first of equals counts; NaN wins.
+    """
+
+    def __init__(self, name: str, kind: str):
+        super().__init__(name)
+        self.kind = kind
+
+    def abstract_eval(
+        self, x: ShapedArray, *, axes: tuple[int, ...], index_dtype: np.dtype
+    ) -> ShapedArray:
+        self.check(x.ndim, x.dtype, axes)
+        if len(axes) != 1:
+            raise FxValueError(f"{self.name} expects exactly one axis, got axes={axes}.")
+        if not x.shape[axes[0]]:
+            raise FxValueError(
+                f"{self.name} of {x.short()}: axis {axes[0]} has no elements, so there is no "
+                "position to return."
+            )
+        if not dtypes.is_integer(index_dtype):
+            raise FxTypeError(
+                f"{self.name} expects an integer index_dtype, got {dtypes.short_name(index_dtype)}."
+            )
+        return ShapedArray(without(x.shape, axes), index_dtype)
+
+    def impl(self, xp: Any, x: Any, *, axes: tuple[int, ...], index_dtype: np.dtype) -> Any:
+        return sort.argminmax(xp, x, axis=axes[0], kind=self.kind, index_dtype=index_dtype)
+
+    def jvp(self, primals: Any, out: Any, tangents: Any, **params: Any) -> Any:
+        return None
+
+
 ReduceSum()
 ReduceProd()
 ReduceExtremum("reduce_max", "maximum", largest=True)
@@ -249,3 +285,5 @@ ReduceExtremum("reduce_min", "minimum", largest=False)
 ReduceBits("reduce_and", "bitwise_and", "logical_and")
 ReduceBits("reduce_or", "bitwise_or", "logical_or")
 ReduceBits("reduce_xor", "bitwise_xor", "logical_xor")
+ArgExtremum("argmax", "max")
+ArgExtremum("argmin", "min")
