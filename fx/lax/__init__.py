@@ -22,6 +22,13 @@ from fx.lax.creation import (
     full_like,
     iota,
 )
+from fx.lax.cumulative import (
+    cumlogsumexp,
+    cummax,
+    cummin,
+    cumprod,
+    cumsum,
+)
 from fx.lax.elementwise import (
     abs,
     acos,
@@ -90,6 +97,26 @@ from fx.lax.indexing import (
     scatter_mul,
     scatter_sub,
 )
+from fx.lax.linear import (
+    DotDimensionNumbers,
+    Precision,
+    PrecisionLike,
+    batch_matmul,
+    dot,
+    dot_general,
+)
+from fx.lax.reductions import (
+    argmax,
+    argmin,
+    reduce,
+    reduce_and,
+    reduce_max,
+    reduce_min,
+    reduce_or,
+    reduce_prod,
+    reduce_sum,
+    reduce_xor,
+)
 from fx.lax.shape import (
     broadcast,
     broadcast_in_dim,
@@ -119,6 +146,11 @@ from fx.lax.slicing import (
     slice,
     slice_in_dim,
 )
+from fx.lax.sorting import (
+    sort,
+    sort_key_val,
+    top_k,
+)
 from fx.ops.dimension_numbers import (
     GatherDimensionNumbers,
     GatherScatterMode,
@@ -126,19 +158,25 @@ from fx.ops.dimension_numbers import (
 )
 
 __all__ = [
+    "DotDimensionNumbers",
     "GatherDimensionNumbers",
     "GatherScatterMode",
+    "Precision",
+    "PrecisionLike",
     "RoundingMethod",
     "ScatterDimensionNumbers",
     "abs",
     "acos",
     "acosh",
     "add",
+    "argmax",
+    "argmin",
     "asin",
     "asinh",
     "atan",
     "atan2",
     "atanh",
+    "batch_matmul",
     "bitcast_convert_type",
     "bitwise_and",
     "bitwise_not",
@@ -160,7 +198,14 @@ __all__ = [
     "convert_element_type",
     "cos",
     "cosh",
+    "cumlogsumexp",
+    "cummax",
+    "cummin",
+    "cumprod",
+    "cumsum",
     "div",
+    "dot",
+    "dot_general",
     "dynamic_index_in_dim",
     "dynamic_slice",
     "dynamic_slice_in_dim",
@@ -201,7 +246,15 @@ __all__ = [
     "pow",
     "real",
     "reciprocal",
+    "reduce",
+    "reduce_and",
+    "reduce_max",
+    "reduce_min",
+    "reduce_or",
     "reduce_precision",
+    "reduce_prod",
+    "reduce_sum",
+    "reduce_xor",
     "rem",
     "reshape",
     "rev",
@@ -224,6 +277,8 @@ __all__ = [
     "sinh",
     "slice",
     "slice_in_dim",
+    "sort",
+    "sort_key_val",
     "split",
     "sqrt",
     "square",
@@ -234,6 +289,7 @@ __all__ = [
     "tan",
     "tanh",
     "tile",
+    "top_k",
     "transpose",
     "unstack",
 ]
