@@ -1,0 +1,303 @@
+"""The methods and properties of `fx.Array`, installed on the class: operators, reductions, shape
+changes, indexing and `.at`. Each is the function of `fx.numpy` of the same name.
+
+Installing them here keeps `fx.core.array` free of primitives; tracers inherit all of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fx import dtypes
+from fx.core.array import Array
+from fx.core.primitive import P
+from fx.errors import ConcretizationTypeError, FxTypeError, FxValueError, public
+from fx.numpy import (
+    creation,
+    formatting,
+    manipulation,
+    operators,
+    products,
+    reductions,
+    rounding,
+    ufuncs,
+)
+from fx.numpy.promotion import array, one_axis
+
+
+def _variadic(args: tuple[Any, ...]) -> Any:
+    """Sizes or axes given one by one or as one sequence."""
+    return args[0] if len(args) == 1 and not isinstance(args[0], int) else args
+
+
+@public
+def _reshape(self: Array, *args: Any, order: str = "C", copy: bool | None = None) -> Array:
+    """`fx.numpy.reshape`; the sizes may be given one by one."""
+    return manipulation.reshaped(self, _variadic(args), order)
+
+
+@public
+def _transpose(self: Array, *args: Any) -> Array:
+    """`fx.numpy.transpose`; the axes may be given one by one."""
+    return manipulation.permuted(self, _variadic(args) if args else None)
+
+
+@public
+def _astype(self: Array, dtype: Any, copy: bool = False, device: Any = None) -> Array:
+    """The array in another dtype; see `fx.numpy.astype`."""
+    wanted = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, "astype")
+    if self.dtype == wanted and not self.weak_type:
+        return self
+    return P.convert_element_type(self, new_dtype=wanted, weak_type=False)
+
+
+@public
+def _flatten(self: Array, order: str = "C") -> Array:
+    """All elements in one axis."""
+    return manipulation.reshaped(self, (-1,), "C" if order in ("K", "A") else order)
+
+
+@public
+def _item(self: Array, *args: int) -> Any:
+    """One element as a Python number.
+
+    Args:
+        *args: its position, or nothing for the only element.
+
+    Raises:
+        FxValueError: the array has several elements and no position is given.
+        ConcretizationTypeError: the array is traced.
+    """
+    data = self._concrete(ConcretizationTypeError, "x.item()")
+    if not args and data.size != 1:
+        raise FxValueError(
+            f"x.item() needs an array of size 1, got {self.aval.short()}. Give a position, or "
+            "use x.tolist()."
+        )
+    return np.asarray(data).item(*args)
+
+
+@public
+def _tolist(self: Array) -> Any:
+    """The array as nested lists of Python numbers."""
+    return np.asarray(self._concrete(ConcretizationTypeError, "x.tolist()")).tolist()
+
+
+@public
+def _tobytes(self: Array, order: str | None = "C") -> bytes:
+    """The elements' bytes in row-major order."""
+    return np.asarray(self._concrete(ConcretizationTypeError, "x.tobytes()")).tobytes(order or "C")
+
+
+@public
+def _view(self: Array, dtype: Any = None, type: None = None) -> Array:
+    """The bits read as another dtype; the last axis shrinks or grows with the item size.
+
+    Raises:
+        FxValueError: the last axis does not divide.
+    """
+    if type is not None:
+        raise FxTypeError("x.view: type= is not supported; give a dtype.")
+    if dtype is None:
+        return self
+    wanted = dtypes.check_user_dtype(dtype, "x.view")
+    old, new = self.dtype.itemsize, wanted.itemsize
+    if self.dtype == wanted:
+        return self
+    if self.dtype == np.bool_ or wanted == np.bool_:
+        if old != new:
+            raise FxValueError(f"x.view of {self.aval.short()} to {wanted}: sizes differ.")
+        return self.astype(np.uint8).view(wanted) if self.dtype == np.bool_ else self != 0  # type: ignore[attr-defined]
+    if old == new:
+        return P.bitcast_convert_type(self, new_dtype=wanted)
+    if not self.ndim:
+        raise FxValueError(f"x.view of {self.aval.short()} to {wanted}: a scalar keeps its size.")
+    n, lead = self.shape[-1], self.shape[:-1]
+    if old > new:
+        out = P.bitcast_convert_type(self, new_dtype=wanted)
+        return P.reshape(out, new_sizes=(*lead, n * (old // new)))
+    ratio = new // old
+    if n % ratio:
+        raise FxValueError(
+            f"x.view of {self.aval.short()} to {wanted}: the last axis must be a multiple of "
+            f"{ratio}."
+        )
+    parts = P.reshape(self, new_sizes=(*lead, n // ratio, ratio))
+    return P.bitcast_convert_type(parts, new_dtype=wanted)
+
+
+@public
+def _take(
+    self: Array,
+    indices: Any,
+    axis: int | None = None,
+    out: None = None,
+    mode: str | None = None,
+    unique_indices: bool = False,
+    indices_are_sorted: bool = False,
+    fill_value: Any = None,
+) -> Array:
+    """Elements at positions along an axis; see `fx.numpy.take`."""
+    return selection.take(
+        self, indices, axis, out, mode, unique_indices, indices_are_sorted, fill_value
+    )
+
+
+@public
+def _iterate(self: Array) -> Any:
+    """Rows one by one: a single split, so that n rows cost one equation when traced."""
+    if not self.ndim:
+        raise FxTypeError(f"iteration over a 0-d array {self.aval.short()}. Use x.reshape(-1).")
+    return iter(rows(self))
+
+
+def rows(x: Array) -> list[Any]:
+    """The elements of the first axis."""
+    n = x.shape[0]
+    if type(x) is Array:
+        return [x[i] for i in range(n)]  # type: ignore[index]
+    if n == 0:
+        return []
+    parts = P.split(x, sizes=(1,) * n, dimension=0)
+    return [P.squeeze(p, dimensions=(0,)) for p in parts]
+
+
+class Device:
+    """Where an array lives; the CPU, unless a GPU backend holds it."""
+
+    __slots__ = ("id", "platform")
+
+    def __init__(self, platform: str, id: int = 0):
+        self.platform = platform
+        self.id = id
+
+    @property
+    def device_kind(self) -> str:
+        return self.platform
+
+    @property
+    def process_index(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return f"{self.platform.capitalize()}Device(id={self.id})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Device) and (self.platform, self.id) == (other.platform, other.id)
+
+    def __hash__(self) -> int:
+        return hash((self.platform, self.id))
+
+
+def _to_device(self: Array, device: Any, *, stream: Any = None) -> Array:
+    """The array itself: there is one device."""
+    return self
+
+
+def _array_namespace(self: Array, *, api_version: str | None = None) -> Any:
+    """`fx.numpy`, the array API's namespace."""
+    return sys.modules["fx.numpy"]
+
+
+CPU = Device("cpu")
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "all": reductions.all,
+    "any": reductions.any,
+    "argmax": reductions.argmax,
+    "argmin": reductions.argmin,
+    "clip": rounding.clip,
+    "conj": ufuncs.conjugate,
+    "conjugate": ufuncs.conjugate,
+    "copy": creation.copy,
+    "dot": products.dot,
+    "max": reductions.max,
+    "mean": reductions.mean,
+    "min": reductions.min,
+    "prod": reductions.prod,
+    "ptp": reductions.ptp,
+    "ravel": manipulation.ravel,
+    "repeat": manipulation.repeat,
+    "round": rounding.round,
+    "squeeze": manipulation.squeeze,
+    "std": reductions.std,
+    "sum": reductions.sum,
+    "swapaxes": manipulation.swapaxes,
+    "var": reductions.var,
+    "clone": creation.copy,
+    "astype": _astype,
+    "flatten": _flatten,
+    "item": _item,
+    "reshape": _reshape,
+    "take": _take,
+    "tobytes": _tobytes,
+    "tolist": _tolist,
+    "transpose": _transpose,
+    "view": _view,
+    "to_device": _to_device,
+    "devices": lambda self: {CPU},
+    "__array_namespace__": _array_namespace,
+    "__iter__": _iterate,
+}
+_PROPERTIES: dict[str, Callable[[Any], Any]] = {
+    "T": lambda self: manipulation.permuted(self, None),
+    "mT": manipulation.matrix_transpose,
+    "real": ufuncs.real,
+    "imag": ufuncs.imag,
+    "flat": lambda self: manipulation.reshaped(self, (-1,)),
+    "device": lambda self: CPU,
+    "sharding": lambda self: SingleDeviceSharding(CPU),
+}
+
+
+class SingleDeviceSharding:
+    """An array that is whole on one device."""
+
+    __slots__ = ("_device",)
+
+    def __init__(self, device: Device):
+        self._device = device
+
+    @property
+    def device_set(self) -> set[Device]:
+        return {self._device}
+
+    @property
+    def is_fully_replicated(self) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SingleDeviceSharding) and self._device == other._device
+
+    def __hash__(self) -> int:
+        return hash(self._device)
+
+    def __repr__(self) -> str:
+        return f"SingleDeviceSharding(device={self._device!r})"
+
+
+def install() -> None:
+    """Attach everything to Array."""
+    for name, function in _FUNCTIONS.items():
+        setattr(Array, name, function)
+    for name, getter in _PROPERTIES.items():
+        setattr(Array, name, property(getter))
+    Array.__matmul__, Array.__rmatmul__ = _matmul, _rmatmul  # type: ignore[attr-defined]
+    operators.install()
+    formatting.install()
+
+
+def _matmul(self: Array, other: Any) -> Any:
+    return products.matmul(self, other) if operators.accepts(other) else NotImplemented
+
+
+def _rmatmul(self: Array, other: Any) -> Any:
+    return products.matmul(other, self) if operators.accepts(other) else NotImplemented
+
+
+_ = (array, one_axis)
+install()

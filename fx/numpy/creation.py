@@ -1,0 +1,646 @@
+"""Arrays from values and from rules: array, zeros, arange, linspace, eye and their kin."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from fx import dtypes
+from fx.core.array import Array, FxOverflowError, is_arraylike, scalar, to_array
+from fx.core.primitive import P, lit
+from fx.core.trace import Tracer, staging_count, state
+from fx.errors import FxTypeError, FxValueError, public
+from fx.numpy.promotion import (
+    PYTHON_NUMBERS,
+    a_dtype,
+    a_shape,
+    cast,
+    common_shape,
+    convert,
+    expand_to,
+    integer,
+    joined,
+    one_axis,
+    operand,
+    promote_inexact,
+)
+from fx.numpy.promotion import (
+    array as as_operand,
+)
+
+
+def staging() -> bool:
+    """Whether operations on constants are being recorded in this thread."""
+    return bool(staging_count[0]) and state.dynamic is not None
+
+
+# ------------------------------------------------------------------ from values
+@public
+def array(
+    object: Any,
+    dtype: Any = None,
+    copy: bool = True,
+    order: str | None = "K",
+    ndmin: int = 0,
+    *,
+    device: Any = None,
+) -> Array:
+    """An array of numbers, of nested lists of them, or of anything NumPy understands.
+
+    Args:
+        object: array-like, number, or nested sequences of these.
+        dtype: of the result. By default that of `object`: Python ints are int32, floats float32
+            (the defaults, see `fx.default_dtype`); NumPy's dtypes are kept, 64 bits included.
+        copy: accepted; the result never shares memory that can change.
+        order: accepted; memory order is not part of an array's meaning.
+        ndmin: smallest rank; axes of size 1 are put in front.
+        device: accepted; there is one device.
+
+    Returns:
+        Array; weakly typed if `object` is a Python number and no dtype is given.
+
+    Raises:
+        FxTypeError: something inside is not a number.
+        FxValueError: the nested sequences are ragged.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.array([[1, 2], [3, 4]], dtype=jnp.float32)
+        Array([[1., 2.],
+               [3., 4.]], dtype=float32)
+    """
+    x = make_array(object, a_dtype(dtype, "numpy.array"), "numpy.array")
+    missing = ndmin - x.ndim
+    return P.reshape(x, new_sizes=(1,) * missing + x.shape) if missing > 0 else x
+
+
+@public
+def asarray(
+    a: Any,
+    dtype: Any = None,
+    order: str | None = None,
+    *,
+    copy: bool | None = None,
+    device: Any = None,
+) -> Array:
+    """An array-like as an Array; an Array of the right dtype is returned as it is.
+
+    Args:
+        a: array-like, number, or nested sequences of these.
+        dtype: of the result; by default as in `array`.
+        order, copy, device: accepted as in NumPy; a writeable ndarray is always copied.
+
+    Raises:
+        FxTypeError: something inside is not a number.
+        FxValueError: the nested sequences are ragged.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.asarray([1.0, 2.0])
+        Array([1., 2.], dtype=float32)
+    """
+    return make_array(a, a_dtype(dtype, "numpy.asarray"), "numpy.asarray")
+
+
+def make_array(x: Any, dtype: np.dtype | None, name: str) -> Array:
+    """`x` as an Array of a dtype (canonical, or None for its own)."""
+    if isinstance(x, Array):
+        return x if dtype is None else convert(x, dtype)
+    kind = type(x)
+    if kind in PYTHON_NUMBERS or kind is bool:
+        return to_array(x, name) if dtype is None else _python_scalar(x, dtype, name)
+    if isinstance(x, (list, tuple)):
+        return _from_nested(x, dtype, name)
+    if isinstance(x, (str, bytes)) or x is None:
+        raise FxTypeError(
+            f"{name} expects numbers or nested sequences of them, got {kind.__name__}: {x!r}."
+        )
+    if not is_arraylike(x) and not hasattr(x, "__fx_array__"):
+        x = _from_protocol(x, name)
+    out = to_array(x, name)
+    return out if dtype is None else convert(out, dtype)
+
+
+def _python_scalar(x: Any, dtype: np.dtype, name: str) -> Array:
+    if type(x) is complex and dtype.kind != "c":
+        return convert(to_array(x, name), dtype)
+    if type(x) is float and dtypes.is_integer(dtype):
+        x = math.trunc(x) if math.isfinite(x) else x
+    try:
+        return Array(np.asarray(x, dtype))
+    except OverflowError:
+        raise FxOverflowError(
+            f"{name}: the Python number {x} does not fit {dtype}. Choose a wider dtype, or reduce "
+            "the number first."
+        ) from None
+    except ValueError:  # inf or nan to an integer
+        raise FxValueError(f"{name}: {x} has no value in the integer dtype {dtype}.") from None
+
+
+def _from_protocol(x: Any, name: str) -> Any:
+    if hasattr(x, "__dlpack__"):
+        return np.from_dlpack(x)
+    try:
+        return np.asarray(memoryview(x))
+    except TypeError:
+        pass
+    if hasattr(x, "__len__") and hasattr(x, "__getitem__"):  # range and other sequences
+        return np.asarray(make_array(list(x), None, name))
+    raise FxTypeError(
+        f"{name} expects numbers or nested sequences of them, got {type(x).__name__}: {x!r}."
+        + (" Convert an iterator with list(...) first." if isinstance(x, Iterator) else "")
+    )
+
+
+_NUMBER_TYPES = PYTHON_NUMBERS | {bool}
+
+
+def _from_nested(x: Any, dtype: np.dtype | None, name: str) -> Array:
+    leaves: list[Any] = []
+    types: set[type] = set()
+    _collect(x, leaves, types, name)
+    if not types:
+        return _plain(x, dtype or dtypes.default_float(), name)
+    if types <= _NUMBER_TYPES:
+        if dtype is None:
+            widest = next(t for t in (complex, float, int, bool) if t in types)
+            dtype = dtypes.canonicalize(widest)
+        return _plain(x, dtype, name)
+    if dtype is None:
+        dtype, _ = joined([operand(v, name) for v in leaves])
+    if any(type(v) is Tracer for v in leaves) or (Array in types and staging()):
+        return _stacked(x, dtype, name)
+    return _plain(_unwrapped(x, name), dtype, name)
+
+
+def _collect(x: Any, leaves: list[Any], types: set[type], name: str) -> None:
+    """Gather the leaves that are not Python numbers, one number of each type, and all types."""
+    for v in x:
+        kind = type(v)
+        if kind in _NUMBER_TYPES:
+            if kind not in types:
+                types.add(kind)
+                leaves.append(v)
+        elif isinstance(v, (list, tuple)):
+            _collect(v, leaves, types, name)
+        else:
+            types.add(kind)
+            leaves.append(to_array(v, name))
+
+
+def _plain(x: Any, dtype: np.dtype, name: str) -> Array:
+    """Nested sequences of NumPy's and Python's numbers."""
+    try:
+        if dtypes.is_integer(dtype) or dtype.kind in "bV":
+            own = np.asarray(x) if dtype.kind != "V" else np.asarray(x, dtype)
+            return convert(Array(own), dtype) if own.dtype.kind in "fc" else _integers(x, dtype)
+        if dtype.kind != "c":
+            own = np.asarray(x)
+            if own.dtype.kind == "c":
+                return convert(Array(own), dtype)
+        return Array(np.asarray(x, dtype))
+    except OverflowError:
+        raise FxOverflowError(
+            f"{name}: a Python integer inside does not fit {dtype}. Write the dtype, e.g. "
+            "dtype='int64'."
+        ) from None
+    except ValueError as error:
+        raise FxValueError(
+            f"{name}: nested sequences must have equal lengths at each depth: {error}"
+        ) from None
+
+
+def _integers(x: Any, dtype: np.dtype) -> Array:
+    return Array(np.asarray(x, dtype))
+
+
+def _unwrapped(x: Any, name: str) -> Any:
+    if isinstance(x, (list, tuple)):
+        return [_unwrapped(v, name) for v in x]
+    return x if type(x) in _NUMBER_TYPES else np.asarray(to_array(x, name))
+
+
+def _stacked(x: Any, dtype: np.dtype, name: str) -> Array:
+    """Nested sequences with tracers inside, joined by equations."""
+    if not isinstance(x, (list, tuple)):
+        return cast(operand(x, name), dtype, False, name)
+    parts = [_stacked(v, dtype, name) for v in x]
+    shapes = {p.shape for p in parts}
+    if len(shapes) > 1:
+        raise FxValueError(
+            f"{name}: nested sequences must have equal shapes at each depth, got "
+            f"{', '.join(str(s) for s in sorted(shapes))}."
+        )
+    if not parts:
+        return scalar_fill((0,), dtype, 0)
+    rows = [P.reshape(p, new_sizes=(1, *p.shape)) for p in parts]
+    return P.concatenate(*rows, dimension=0) if len(rows) > 1 else rows[0]
+
+
+# ------------------------------------------------------------------ constant arrays
+def scalar_fill(shape: tuple[int, ...], dtype: np.dtype, value: Any, weak: bool = False) -> Any:
+    """A shape filled with a Python number: data when eager, an equation when staging."""
+    if staging():
+        fill = scalar(value, dtype, weak)
+        return P.broadcast_in_dim(fill, shape=shape, broadcast_dimensions=()) if shape else fill
+    if any(n < 0 for n in shape):
+        raise FxValueError(f"a shape has no negative sizes, got {shape}.")
+    if value == 0 and not dtype.names:
+        return Array(np.zeros(shape, dtype), weak)
+    return Array(np.full(shape, value, dtype), weak)
+
+
+def _constant(name: str, value: int, text: str) -> Callable[..., Array]:
+    def function(shape: Any, dtype: Any = None, *, device: Any = None) -> Array:
+        dtype = a_dtype(dtype, f"numpy.{name}")
+        return scalar_fill(a_shape(shape, f"numpy.{name}"), dtype or dtypes.default_float(), value)
+
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = __name__
+    function.__doc__ = f"""An array of {text}.
+
+    Args:
+        shape: an integer or a sequence of them.
+        dtype: float32 (the default float) by default.
+        device: accepted; there is one device.
+
+    Raises:
+        FxTypeError: the shape is not of integers, or `dtype` is not a dtype.
+        FxValueError: a size is negative.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.{name}((1, 2))
+        Array([[{value}., {value}.]], dtype=float32)
+    """
+    return public(function)
+
+
+zeros = _constant("zeros", 0, "zeros")
+ones = _constant("ones", 1, "ones")
+empty = _constant("empty", 0, "zeros: an immutable array cannot be filled later")
+
+
+def _constant_like(name: str, value: int, text: str) -> Callable[..., Array]:
+    def function(a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Array:
+        return _fill_like(a, value, dtype, shape, f"numpy.{name}")
+
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = __name__
+    function.__doc__ = f"""An array of {text} with the shape and dtype of another.
+
+    Args:
+        a: array-like, or anything with shape and dtype.
+        dtype, shape: override those of `a`.
+        device: accepted; there is one device.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.{name}(jnp.array([1.5, 2.5]))
+        Array([{value}., {value}.], dtype=float32)
+    """
+    return public(function)
+
+
+def _fill_like(a: Any, value: Any, dtype: Any, shape: Any, name: str) -> Any:
+    if not hasattr(a, "shape") or not hasattr(a, "dtype"):
+        a = make_array(a, None, name)
+    weak = dtype is None and getattr(a, "weak_type", False)
+    dtype = a_dtype(dtype, name) or dtypes.canonicalize(a.dtype)
+    full_shape = tuple(a.shape) if shape is None else a_shape(shape, name)
+    if isinstance(value, (int, float, complex)):
+        return scalar_fill(full_shape, dtype, np.asarray(value).astype(dtype), weak)
+    return expand_to(
+        _fitting(convert(as_operand(value, name), dtype), full_shape, name), full_shape
+    )
+
+
+def _fitting(x: Any, shape: tuple[int, ...], name: str) -> Any:
+    if common_shape(name, [x.shape, shape]) != shape:
+        raise FxValueError(f"{name}: a fill value of shape {x.shape} does not fit {shape}.")
+    return x
+
+
+zeros_like = _constant_like("zeros_like", 0, "zeros")
+ones_like = _constant_like("ones_like", 1, "ones")
+empty_like = _constant_like("empty_like", 0, "zeros")
+
+
+@public
+def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Array:
+    """An array filled with a value.
+
+    Args:
+        shape: an integer or a sequence of them.
+        fill_value: number, or array that broadcasts to the shape.
+        dtype: that of the value by default.
+        device: accepted; there is one device.
+
+    Raises:
+        FxValueError: `fill_value` does not broadcast to the shape.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.full((2,), 7.0, jnp.float32)
+        Array([7., 7.], dtype=float32)
+    """
+    shape = a_shape(shape, "numpy.full")
+    value = make_array(fill_value, a_dtype(dtype, "numpy.full"), "numpy.full")
+    if type(value) is Array and not value.ndim and not staging() and value.dtype.kind != "V":
+        return Array(np.full(shape, value._data), value.weak_type)
+    return expand_to(_fitting(value, shape, "numpy.full"), shape)
+
+
+@public
+def full_like(
+    a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, device: Any = None
+) -> Array:
+    """An array filled with a value, with the shape and dtype of another.
+
+    Args:
+        a: array-like, or anything with shape and dtype.
+        fill_value: number, or array that broadcasts to the shape.
+        dtype, shape: override those of `a`.
+        device: accepted; there is one device.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.full_like(jnp.array([1, 2]), 7)
+        Array([7, 7], dtype=int32)
+    """
+    return _fill_like(a, fill_value, dtype, shape, "numpy.full_like")
+
+
+# ------------------------------------------------------------------ rules
+@public
+def arange(
+    start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *, device: Any = None
+) -> Array:
+    """Evenly spaced numbers from start (included) to stop (excluded).
+
+    Args:
+        start: first number; with one argument that is `stop`, and start is 0.
+        stop: end of the half-open interval.
+        step: distance between numbers, 1 by default.
+        dtype: by default the promoted dtype of the arguments: int32 for Python ints.
+        device: accepted; there is one device.
+
+    Returns:
+        Array of shape (⌈(stop - start)/step⌉,).
+
+    Raises:
+        TracerIntegerConversionError: an argument is traced; the shape would depend on it.
+        FxValueError: the step is zero.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.arange(2, 10, 3)
+        Array([2, 5, 8], dtype=int32)
+    """
+    dtype = a_dtype(dtype, "numpy.arange")
+    given = [_number(v, "numpy.arange") for v in (start, stop, step) if v is not None]
+    dtype = dtype or joined([operand(v, "numpy.arange") for v in given])[0]
+    if dtype == np.bool_:
+        dtype = dtypes.default_int()
+    if stop is None:
+        first, last, by = 0, given[0], given[1] if step is not None else 1
+    else:
+        first, last, by = given[0], given[1], given[2] if step is not None else 1
+    if by == 0:
+        raise FxValueError("numpy.arange: the step must not be zero.")
+    integral = all(isinstance(v, (int, np.integer)) for v in (first, last, by))
+    size = max(
+        0, -((int(first) - int(last)) // int(by)) if integral else math.ceil((last - first) / by)
+    )
+    if not staging():
+        if integral and dtypes.is_integer(dtype):
+            return Array(np.arange(int(first), int(last), int(by), dtype=dtype))
+        steps = np.arange(size) * (by if integral else float(by)) + first
+        return Array(np.asarray(steps).astype(dtype))
+    out = P.iota(dtype=dtype, shape=(size,), dimension=0)
+    if by != 1:
+        out = P.mul(out, scalar(by, dtype))
+    return P.add(out, scalar(first, dtype)) if first != 0 else out
+
+
+def _number(value: Any, name: str) -> Any:
+    """A concrete real number: Python's or NumPy's."""
+    if isinstance(value, (int, float)) or isinstance(value, np.generic):
+        return value
+    if type(value) is Tracer:
+        return value.dtype.type(operator.index(value)) if _is_int(value) else float(value)
+    if isinstance(value, (Array, np.ndarray)) and value.ndim == 0:
+        return np.asarray(value)[()]
+    raise FxTypeError(f"{name} expects real numbers, got {type(value).__name__}: {value!r}.")
+
+
+def _is_int(x: Any) -> bool:
+    return dtypes.is_integer(x.dtype)
+
+
+@public
+def linspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+    *,
+    device: Any = None,
+) -> Any:
+    """`num` evenly spaced numbers over an interval.
+
+    Args:
+        start, stop: ends; arrays broadcast against each other.
+        num: how many numbers.
+        endpoint: whether `stop` is the last of them.
+        retstep: also return the distance.
+        dtype: inexact promoted dtype by default; integers are rounded down.
+        axis: where the new axis goes in the result.
+        device: accepted; there is one device.
+
+    Returns:
+        Array with a new axis of size `num`; or (array, step).
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.linspace(0, 1, 5)
+        Array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
+    """
+    num = integer(num, "numpy.linspace", "num")
+    if num < 0:
+        raise FxValueError(f"numpy.linspace: num must not be negative, got {num}.")
+    out_dtype = a_dtype(dtype, "numpy.linspace")
+    first, last = promote_inexact("numpy.linspace", start, stop)
+    shape = common_shape("numpy.linspace", [first.shape, last.shape])
+    first, last = expand_to(first, shape), expand_to(last, shape)
+    place = one_axis(axis, len(shape) + 1, "numpy.linspace")
+    full_shape = shape[:place] + (num,) + shape[place:]
+    kept = tuple(i for i in range(len(full_shape)) if i != place)
+
+    def along(x: Any) -> Any:
+        return P.broadcast_in_dim(x, shape=full_shape, broadcast_dimensions=kept)
+
+    parts = num - 1 if endpoint else num
+    count = P.iota(dtype=first.dtype, shape=full_shape, dimension=place)
+    # start (1 - t) + stop t hits both ends exactly.
+    t = P.div(count, lit(count, max(parts, 1)))
+    out = P.add(P.mul(along(first), P.sub(lit(t, 1), t)), P.mul(along(last), t))
+    if out_dtype is not None:
+        out = convert(P.floor(out) if dtypes.is_integer(out_dtype) else out, out_dtype)
+    if not retstep:
+        return out
+    step = lit(first, math.nan) if parts < 1 else P.div(P.sub(last, first), lit(first, parts))
+    return out, step
+
+
+@public
+def logspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    base: Any = 10.0,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Array:
+    """Numbers evenly spaced on a logarithmic scale, base**start to base**stop.
+
+    Args:
+        start, stop: ends of the exponents.
+        num, endpoint, axis, dtype: as in `linspace`.
+        base: of the powers.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.logspace(0, 2, 3)
+        Array([  1.,  10., 100.], dtype=float32)
+    """
+    exponents = linspace(start, stop, num, endpoint, False, None, axis)
+    x, y = promote_inexact("numpy.logspace", base, exponents)
+    out = P.pow(x, y)
+    out_dtype = a_dtype(dtype, "numpy.logspace")
+    return out if out_dtype is None else convert(out, out_dtype)
+
+
+@public
+def geomspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
+) -> Array:
+    """Numbers in geometric progression from start to stop.
+
+    Args:
+        start, stop: ends, of equal sign and not zero.
+        num, endpoint, axis, dtype: as in `linspace`.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.geomspace(1, 100, 3)
+        Array([  1.,  10., 100.], dtype=float32)
+    """
+    first, last = promote_inexact("numpy.geomspace", start, stop)
+    logs = linspace(P.log(P.abs(first)), P.log(P.abs(last)), num, endpoint, False, None, axis)
+    size = P.exp(logs)
+    place = one_axis(axis, logs.ndim, "numpy.geomspace")
+    sign = P.sign(expand_to(first, common_shape("numpy.geomspace", [first.shape, last.shape])))
+    kept = tuple(i for i in range(logs.ndim) if i != place)
+    out = P.mul(size, P.broadcast_in_dim(sign, shape=logs.shape, broadcast_dimensions=kept))
+    out_dtype = a_dtype(dtype, "numpy.geomspace")
+    return out if out_dtype is None else convert(out, out_dtype)
+
+
+@public
+def eye(
+    N: int, M: int | None = None, k: int = 0, dtype: Any = None, *, device: Any = None
+) -> Array:
+    """A matrix with ones on a diagonal and zeros elsewhere.
+
+    Args:
+        N, M: rows and columns; square by default.
+        k: which diagonal: positive above the main one.
+        dtype: float32 (the default float) by default.
+        device: accepted; there is one device.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.eye(2)
+        Array([[1., 0.],
+               [0., 1.]], dtype=float32)
+    """
+    rows = integer(N, "numpy.eye", "N")
+    columns = rows if M is None else integer(M, "numpy.eye", "M")
+    shift = integer(k, "numpy.eye", "k")
+    dtype = a_dtype(dtype, "numpy.eye") or dtypes.default_float()
+    if rows < 0 or columns < 0:
+        raise FxValueError(f"numpy.eye: sizes must not be negative, got {rows} and {columns}.")
+    return diagonal_mask(rows, columns, shift, "eq", dtype)
+
+
+def diagonal_mask(rows: int, columns: int, shift: int, compare: str, dtype: Any) -> Any:
+    """Where `row + shift` relates to `column` as `compare` says, in a dtype."""
+    row = P.iota(dtype=np.dtype(np.int32), shape=(rows, columns), dimension=0)
+    column = P.iota(dtype=np.dtype(np.int32), shape=(rows, columns), dimension=1)
+    if shift:
+        row = P.add(row, lit(row, shift))
+    return convert(P.table[compare](row, column), dtype)
+
+
+@public
+def identity(n: int, dtype: Any = None) -> Array:
+    """The square identity matrix.
+
+    Args:
+        n: rows and columns.
+        dtype: float32 (the default float) by default.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.identity(2, int)
+        Array([[1, 0],
+               [0, 1]], dtype=int32)
+    """
+    return eye(n, None, 0, dtype)
+
+
+@public
+def copy(a: Any, order: str | None = None) -> Array:
+    """An array with the same values; arrays are immutable, so this is rarely needed.
+
+    Args:
+        a: array-like.
+        order: accepted; memory order is not part of an array's meaning.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.copy(jnp.array([1, 2]))
+        Array([1, 2], dtype=int32)
+    """
+    return P.copy(make_array(a, None, "numpy.copy"))
+
+
+@public
+def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> Array:
+    """`x` in another dtype; floats become integers by truncation, saturating at the ends.
+
+    Args:
+        x: array.
+        dtype: of the result; None is the default float.
+        copy, device: accepted.
+
+    Raises:
+        FxTypeError: `dtype` is not a dtype.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.astype(jnp.array([1.7, -1.7]), jnp.int32)
+        Array([ 1, -1], dtype=int32)
+    """
+    x = as_operand(x, "numpy.astype")
+    wanted = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, "astype")
+    return convert(x, wanted)

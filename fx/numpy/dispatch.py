@@ -1,0 +1,198 @@
+"""Elementwise functions and operators with two ways in: a short one for concrete arrays, and the
+general one, which promotes, broadcasts and binds primitives.
+
+Eagerly, on arrays whose dtype needs no promotion, a function is one NumPy ufunc between a few
+identity tests: NumPy's broadcasting and its treatment of Python scalars beside an array are the
+same as fx's there. Everything else (tracers, mixed dtypes, NumPy arrays, errors) takes the
+general way, and gives the same values, which tests hold against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fx import dtypes
+from fx.core.array import Array, is_arraylike
+from fx.core.trace import staging_count
+from fx.errors import FxTypeError, hide_frames
+from fx.util import fp_enter, fp_exit
+
+_FLOATS = [np.dtype(t) for t in (np.float16, np.float32, np.float64)]
+_COMPLEX = [np.dtype(t) for t in (np.complex64, np.complex128)]
+_INTEGERS = [np.dtype(f"{k}{n}") for k in ("int", "uint") for n in (8, 16, 32, 64)]
+
+BOOL = frozenset([np.dtype(bool)])
+INTEGER = frozenset(_INTEGERS)
+SINGLE_DOUBLE = frozenset(_FLOATS[1:])
+FLOAT = frozenset(_FLOATS)
+BFLOAT16 = frozenset([np.dtype(dtypes.bfloat16)])
+COMPLEX = frozenset(_COMPLEX)
+REAL = INTEGER | FLOAT | BFLOAT16
+NUMBER = REAL | COMPLEX
+NONE: frozenset[np.dtype] = frozenset()
+
+ndarray = np.ndarray
+
+
+def concrete(out: Any) -> Any:
+    """The result of a ufunc as an ndarray: NumPy returns scalars for rank 0."""
+    return np.asarray(out) if isinstance(out, np.generic) else out
+
+
+def guarded(general: Callable[..., Any], name: str, doc: str) -> Callable[..., Any]:
+    """A public function without a short way: errors show the user's frames only."""
+
+    def function(*args: Any) -> Any:
+        try:
+            return general(*args)
+        except Exception as error:
+            hide_frames(error)
+            raise
+
+    return _named(function, name, doc)
+
+
+def unary(
+    name: str, doc: str, general: Callable[[Any], Any], ufunc: Any = None, fast: frozenset = NONE
+) -> Callable[[Any], Any]:
+    """A function of one array.
+
+    Args:
+        name, doc: for the result's `__name__` and `__doc__`.
+        general: any array-like to an Array.
+        ufunc: NumPy's function for the dtypes in `fast`, equal to what `general` computes.
+    """
+
+    def function(x: Any, /) -> Any:
+        if type(x) is Array and x._data.dtype in fast and not staging_count[0]:
+            token = fp_enter()
+            try:
+                out = ufunc(x._data)
+            finally:
+                fp_exit(token)
+            return Array(out if type(out) is ndarray else concrete(out), x.weak_type)
+        try:
+            return general(x)
+        except Exception as error:
+            hide_frames(error)
+            raise
+
+    return _named(function, name, doc)
+
+
+class Binary:
+    """One elementwise function of two arrays in three forms: function, operator, reflected.
+
+    Args:
+        name, doc: of the public function.
+        general: two array-likes to an Array.
+        ufunc: NumPy's function, equal to `general` on two arrays of a dtype in `fast`.
+        fast: those dtypes.
+        scalars: dtypes of an array that may meet a Python number on the short way: an int or
+            float beside a float array, a small int beside an integer array.
+        weak: whether the result of two weak operands is weak (not for comparisons).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        general: Callable[[Any, Any], Any],
+        ufunc: Any = None,
+        fast: frozenset = NONE,
+        scalars: frozenset = FLOAT | COMPLEX | INTEGER,
+        weak: bool = True,
+    ):
+        self.name = name
+        self.general = general
+        self.ufunc = ufunc
+        self.fast = fast
+        self.scalars = fast & scalars
+        self.weak = weak
+
+    def function(self, doc: str) -> Callable[[Any, Any], Any]:
+        """`f(x, y)` of two array-likes."""
+        general = self.general
+
+        def otherwise(x: Any, y: Any) -> Any:
+            try:
+                return general(x, y)
+            except Exception as error:
+                hide_frames(error)
+                raise
+
+        return _named(self._with_short_way(otherwise), self.name, doc)
+
+    def operator(self, method: str, symbol: str, reflected: bool = False) -> Callable:
+        """The method of Array; NotImplemented for an operand that is not an array or number."""
+        general = self.general
+
+        def otherwise(x: Any, y: Any) -> Any:
+            try:
+                if not is_arraylike(y) and not hasattr(y, "__fx_array__"):
+                    return refuse(symbol, y, reflected)
+                return general(y, x) if reflected else general(x, y)
+            except Exception as error:
+                hide_frames(error)
+                raise
+
+        return _named(self._with_short_way(otherwise, reflected), method, None)
+
+    def _with_short_way(
+        self, otherwise: Callable[[Any, Any], Any], reflected: bool = False
+    ) -> Callable[[Any, Any], Any]:
+        ufunc, fast, scalars, weak = self.ufunc, self.fast, self.scalars, self.weak
+
+        def function(x: Any, y: Any, /) -> Any:
+            if type(x) is Array and not staging_count[0]:
+                a, kind = x._data, type(y)
+                if kind is Array:
+                    b = y._data
+                    short = a.dtype is b.dtype and a.dtype in fast
+                    weakly = weak and x.weak_type and y.weak_type
+                elif kind is float:
+                    # NumPy gives a Python number the array's dtype, as fx does beside a strong one.
+                    short = a.dtype in scalars and a.dtype.kind in "fc" and not x.weak_type
+                    b, weakly = y, False
+                elif kind is int:
+                    short = a.dtype in scalars and 0 <= y < 128 and not x.weak_type
+                    b, weakly = y, False
+                else:
+                    short = False
+                if short:
+                    token = fp_enter()
+                    try:
+                        out = ufunc(b, a) if reflected else ufunc(a, b)
+                        return Array(out if type(out) is ndarray else concrete(out), weakly)
+                    except ValueError:
+                        pass  # shapes that do not broadcast: the other way explains
+                    finally:
+                        fp_exit(token)
+            return otherwise(x, y)
+
+        return function
+
+
+def refuse(symbol: str, other: Any, reflected: bool) -> Any:
+    """What an operator does with a foreign operand: NotImplemented, unless it is a sequence."""
+    if isinstance(other, (list, tuple)) and symbol not in ("==", "!="):
+        order = (
+            f"{type(other).__name__} {symbol} Array"
+            if reflected
+            else (f"Array {symbol} {type(other).__name__}")
+        )
+        raise FxTypeError(
+            f"{order}: lists and tuples are not converted implicitly. Write "
+            "fx.numpy.asarray(...) around it."
+        )
+    return NotImplemented
+
+
+def _named(function: Callable[..., Any], name: str, doc: str | None) -> Callable[..., Any]:
+    function.__name__ = name
+    function.__qualname__ = name
+    function.__module__ = "fx.numpy"
+    function.__doc__ = doc
+    return function

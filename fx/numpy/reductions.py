@@ -1,0 +1,567 @@
+"""Sums, products, extrema, means and other folds over axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fx import dtypes
+from fx.core.array import Array
+from fx.core.primitive import P, lit
+from fx.core.trace import staging_count
+from fx.errors import FxTypeError, FxValueError, hide_frames, public
+from fx.numpy.dispatch import INTEGER, SINGLE_DOUBLE, concrete
+from fx.numpy.logic import truth
+from fx.numpy.promotion import (
+    a_dtype,
+    array,
+    cast,
+    common_shape,
+    convert,
+    expand_to,
+    no_out,
+    operands,
+    select,
+    some_axes,
+)
+from fx.util import fp_enter, fp_exit
+
+Axis = int | tuple[int, ...] | None
+
+
+# ------------------------------------------------------------------ parts shared by all
+def kept(out: Any, shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> Any:
+    """A reduced array, with the reduced axes back as axes of size 1 if wanted."""
+    if not keepdims or not axes:
+        return out
+    return P.reshape(out, new_sizes=tuple(1 if i in axes else n for i, n in enumerate(shape)))
+
+
+def masked(x: Any, where: Any, fill: Any, name: str) -> Any:
+    """`x` with `fill` where the mask does not hold."""
+    if where is None:
+        return x
+    mask = truth(array(where, name))
+    shape = common_shape(name, [x.shape, mask.shape])
+    return select(expand_to(mask, shape), expand_to(x, shape), lit(x, fill))
+
+
+def fold(
+    name: str, primitive: str, x: Any, axis: Any, keepdims: bool, initial: Any, combine: str
+) -> Any:
+    """Reduce by a primitive over user-given axes, then put in the initial value."""
+    axes = some_axes(axis, x.ndim, name)
+    out = P.table[primitive](x, axes=axes) if axes or primitive.startswith("arg") else x
+    if initial is not None:
+        first = cast(
+            initial if isinstance(initial, (int, float, complex)) else array(initial, name),
+            x.dtype,
+            False,
+            name,
+        )
+        if first.shape:
+            raise FxValueError(f"{name}: initial must be a scalar, got {first.aval.short()}.")
+        out = P.table[combine](out, first)
+    return kept(out, x.shape, axes, keepdims)
+
+
+def _short_way(ufunc: Any, dtypes_: frozenset) -> Callable[..., Any]:
+    """A fold of a concrete array by NumPy alone, or None where that does not apply."""
+    reduce = ufunc.reduce
+
+    def short(a: Any, axis: Any, keepdims: bool) -> Any:
+        if type(a) is not Array or staging_count[0] or a._data.dtype not in dtypes_:
+            return None
+        token = fp_enter()
+        try:
+            out = reduce(a._data, axis=axis, keepdims=keepdims)
+        except (ValueError, TypeError):
+            return None  # a wrong axis or an empty extremum: the other way explains
+        finally:
+            fp_exit(token)
+        return Array(out if type(out) is np.ndarray else concrete(out))
+
+    return short
+
+
+_add_reduce = _short_way(np.add, SINGLE_DOUBLE)
+_max_reduce = _short_way(np.maximum, SINGLE_DOUBLE | INTEGER)
+_min_reduce = _short_way(np.minimum, SINGLE_DOUBLE | INTEGER)
+
+
+def _accumulated(x: Any, dtype: Any, name: str, promote_integers: bool = True) -> Any:
+    """The operand of a sum or product in the dtype of the result: narrow integers are widened."""
+    wanted = a_dtype(dtype, name) or (widened(x.dtype) if promote_integers else x.dtype)
+    return convert(x, wanted)
+
+
+def widened(dtype: np.dtype) -> np.dtype:
+    """The dtype in which integers are added up: at least the default integer's width."""
+    if dtype == np.bool_:
+        return dtypes.default_int()
+    if dtypes.is_integer(dtype):
+        wide = dtypes.default_uint() if dtype.kind == "u" else dtypes.default_int()
+        return wide if dtype.itemsize < wide.itemsize else dtype
+    return dtype
+
+
+# ------------------------------------------------------------------ sums and products
+def sum(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
+    promote_integers: bool = True,
+) -> Array:
+    """Sum over axes.
+
+    Args:
+        a: array or number of shape S.
+        axis: axes to sum over; all by default.
+        dtype: in which to add and of the result; narrow integers are widened to int32 by default.
+        out: must be None.
+        keepdims: keep summed axes with size 1.
+        initial: number to start from.
+        where: mask of elements to include; broadcasts against `a`.
+        promote_integers: whether narrow integers are widened.
+
+    Returns:
+        Array of S without the summed axes. The sum over nothing is 0.
+
+    Raises:
+        FxValueError: an axis is out of range or repeated.
+        ShapeError: `where` does not broadcast against `a`.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.sum(jnp.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+        Array([4., 6.], dtype=float32)
+    """
+    if dtype is None and initial is None and where is None:
+        short = _add_reduce(a, axis, keepdims)
+        if short is not None:
+            return short
+    try:
+        no_out(out, "numpy.sum")
+        x = _accumulated(array(a, "numpy.sum"), dtype, "numpy.sum", promote_integers)
+        if x.dtype == np.bool_:
+            x = masked(x, where, False, "numpy.sum")
+            return fold("numpy.sum", "reduce_or", x, axis, keepdims, initial, "or")
+        x = masked(x, where, 0, "numpy.sum")
+        return fold("numpy.sum", "reduce_sum", x, axis, keepdims, initial, "add")
+    except Exception as error:
+        hide_frames(error)
+        raise
+
+
+@public
+def prod(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
+    promote_integers: bool = True,
+) -> Array:
+    """Product over axes.
+
+    Args:
+        a: array or number.
+        axis, dtype, out, keepdims, initial, where, promote_integers: as in `sum`.
+
+    Returns:
+        Array without the reduced axes. The product over nothing is 1.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.prod(jnp.array([2.0, 3.0]))
+        Array(6., dtype=float32)
+    """
+    no_out(out, "numpy.prod")
+    x = _accumulated(array(a, "numpy.prod"), dtype, "numpy.prod", promote_integers)
+    x = masked(x, where, 1, "numpy.prod")
+    return fold("numpy.prod", "reduce_prod", x, axis, keepdims, initial, "mul")
+
+
+# ------------------------------------------------------------------ extrema
+def smallest(dtype: np.dtype) -> Any:
+    """The identity of max: -inf, the least integer, or False."""
+    if dtype == np.bool_:
+        return False
+    return np.iinfo(dtype).min if dtypes.is_integer(dtype) else -np.inf
+
+
+def largest(dtype: np.dtype) -> Any:
+    """The identity of min."""
+    if dtype == np.bool_:
+        return True
+    return np.iinfo(dtype).max if dtypes.is_integer(dtype) else np.inf
+
+
+def _extremum(
+    name: str, primitive: str, combine: str, identity: Callable, short: Callable, text: str
+) -> Callable[..., Array]:
+    where_ = f"numpy.{name}"
+
+    def function(
+        a: Any,
+        axis: Axis = None,
+        out: None = None,
+        keepdims: bool = False,
+        initial: Any = None,
+        where: Any = None,
+    ) -> Array:
+        if initial is None and where is None:
+            fast = short(a, axis, keepdims)
+            if fast is not None:
+                return fast
+        try:
+            no_out(out, where_)
+            x = array(a, where_)
+            if where is not None and initial is None:
+                raise FxValueError(
+                    f"{where_}: where= needs initial=, the result where no element is included."
+                )
+            axes = some_axes(axis, x.ndim, where_)
+            if initial is None and any(x.shape[i] == 0 for i in axes):
+                raise FxValueError(
+                    f"{where_} of {x.aval.short()} over axes {axes}: an empty axis has no "
+                    f"{name}imum. Give initial=."
+                )
+            x = masked(convert(x, x.dtype), where, identity(x.dtype), where_)
+            if x.dtype == np.bool_ and initial is not None:
+                initial = bool(initial)
+            return fold(where_, primitive, x, axis, keepdims, initial, combine)
+        except Exception as error:
+            hide_frames(error)
+            raise
+
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = __name__
+    function.__doc__ = f"""The {text} element over axes; NaN if there is one.
+
+    Args:
+        a: array or number.
+        axis: axes to reduce; all by default.
+        out: must be None.
+        keepdims: keep reduced axes with size 1.
+        initial: number to start from; needed for empty axes and with `where`.
+        where: mask of elements to include; broadcasts against `a`.
+
+    Raises:
+        FxValueError: an axis is wrong, or empty while `initial` is not given.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.{name}(jnp.array([[1, 4], [3, 2]]), axis=1)
+        {"Array([4, 3], dtype=int32)" if name == "max" else "Array([1, 2], dtype=int32)"}
+    """
+    return function
+
+
+max = _extremum("max", "reduce_max", "max", smallest, _max_reduce, "largest")
+min = _extremum("min", "reduce_min", "min", largest, _min_reduce, "smallest")
+amax, amin = max, min
+
+
+@public
+def ptp(a: Any, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
+    """Largest minus smallest element over axes ("peak to peak").
+
+    Args:
+        a: array or number.
+        axis, out, keepdims: as in `max`.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.ptp(jnp.array([1, 5, 3]))
+        Array(4, dtype=int32)
+    """
+    no_out(out, "numpy.ptp")
+    return P.sub(max(a, axis, None, keepdims), min(a, axis, None, keepdims))
+
+
+# ------------------------------------------------------------------ truth
+def _quantifier(name: str, primitive: str, combine: str, identity: bool, text: str) -> Callable:
+    where_ = f"numpy.{name}"
+
+    @public
+    def function(
+        a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: Any = None
+    ) -> Array:
+        no_out(out, where_)
+        x = masked(truth(array(a, where_)), where, identity, where_)
+        return fold(where_, primitive, x, axis, keepdims, None, combine)
+
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = __name__
+    function.__doc__ = f"""Whether {text} over axes.
+
+    Args:
+        a: array or number; what is not zero is true.
+        axis: axes to reduce; all by default.
+        out: must be None.
+        keepdims: keep reduced axes with size 1.
+        where: mask of elements to include; broadcasts against `a`.
+
+    Returns:
+        bool Array; {identity} over nothing.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.{name}(jnp.array([[True, False], [True, True]]), axis=1)
+        {"Array([False,  True], dtype=bool)" if name == "all" else "Array([ True,  True], dtype=bool)"}
+    """
+    return function
+
+
+all = _quantifier("all", "reduce_and", "and", True, "all elements are true")
+any = _quantifier("any", "reduce_or", "or", False, "any element is true")
+
+
+@public
+def count_nonzero(a: Any, axis: Axis = None, keepdims: bool = False) -> Array:
+    """How many elements are not zero, over axes.
+
+    Args:
+        a: array or number.
+        axis: axes to count over; all by default.
+        keepdims: keep counted axes with size 1.
+
+    Returns:
+        Array of the default integer dtype.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.count_nonzero(jnp.array([3, 0, 5]))
+        Array(2, dtype=int32)
+    """
+    return sum(truth(array(a, "numpy.count_nonzero")), axis, dtypes.default_int(), None, keepdims)
+
+
+# ------------------------------------------------------------------ means and spreads
+def counted(x: Any, axes: tuple[int, ...], where: Any, name: str) -> Any:
+    """How many elements a mean divides by: a Python int, or an array with a mask."""
+    if where is None:
+        n = 1
+        for i in axes:
+            n *= x.shape[i]
+        return n
+    mask = truth(array(where, name))
+    mask = expand_to(mask, common_shape(name, [x.shape, mask.shape]))
+    return P.reduce_sum(P.convert_element_type(mask, new_dtype=x.dtype), axes=axes)
+
+
+def mean(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    *,
+    where: Any = None,
+) -> Array:
+    """Arithmetic mean over axes.
+
+    Args:
+        a: array or number; integers and bools become the default float. Half precision is
+            added up in float32.
+        axis: axes to average over; all by default.
+        dtype: of the result.
+        out: must be None.
+        keepdims: keep averaged axes with size 1.
+        where: mask of elements to include; broadcasts against `a`.
+
+    Returns:
+        Array without the averaged axes. The mean of nothing is NaN.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.mean(jnp.array([[1.0, 2.0], [3.0, 4.0]]), axis=1)
+        Array([1.5, 3.5], dtype=float32)
+    """
+    try:
+        no_out(out, "numpy.mean")
+        x = array(a, "numpy.mean")
+        wanted = a_dtype(dtype, "numpy.mean") or dtypes.to_inexact_dtype(x.dtype)
+        inner = accumulating(wanted)
+        x = convert(x, inner)
+        axes = some_axes(axis, x.ndim, "numpy.mean")
+        total = sum(x, axes, None, None, keepdims, None, where)
+        count = counted(x, axes, where, "numpy.mean")
+        if type(count) is int:
+            result = P.div(total, lit(total, count))
+        else:
+            result = P.div(total, kept(count, x.shape, axes, keepdims))
+        return result if result.dtype == wanted else convert(result, wanted)
+    except Exception as error:
+        hide_frames(error)
+        raise
+
+
+def accumulating(dtype: np.dtype) -> np.dtype:
+    """The dtype in which a mean is computed: float32 for half precision, else the float itself."""
+    if not dtypes.is_inexact(dtype):
+        return dtypes.default_float()
+    return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
+
+
+@public
+def var(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    *,
+    where: Any = None,
+    mean: Any = None,
+    correction: int | float | None = None,
+) -> Array:
+    """Variance over axes: the mean squared distance from the mean.
+
+    Args:
+        a: array or number; complex numbers give the variance of both parts together.
+        axis: axes to reduce; all by default.
+        dtype: of the result.
+        out: must be None.
+        ddof: subtracted from the number of elements in the divisor.
+        keepdims: keep reduced axes with size 1.
+        where: mask of elements to include.
+        mean: the mean over the axes, with keepdims, if it is known.
+        correction: another name of `ddof`.
+
+    Returns:
+        real Array without the reduced axes.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.var(jnp.array([1.0, 2.0, 3.0, 4.0]))
+        Array(1.25, dtype=float32)
+    """
+    no_out(out, "numpy.var")
+    if correction is not None:
+        if ddof:
+            raise FxValueError(f"numpy.var: give ddof or correction, not both ({ddof=}).")
+        ddof = correction  # type: ignore[assignment]
+    x = array(a, "numpy.var")
+    wanted = a_dtype(dtype, "numpy.var")
+    wanted = dtypes.real_dtype(wanted or dtypes.to_inexact_dtype(x.dtype))
+    own = dtypes.to_inexact_dtype(x.dtype)
+    inner = accumulating(own if own.kind == "c" else dtypes.promote_types(own, wanted))
+    x = convert(x, inner)
+    axes = some_axes(axis, x.ndim, "numpy.var")
+    middle = _mean(x, axes, None, None, True, where=where) if mean is None else array(mean, "var")
+    difference = P.sub(*operands("numpy.var", x, middle))
+    if difference.dtype.kind == "c":
+        squares = P.add(P.square(P.real(difference)), P.square(P.imag(difference)))
+    else:
+        squares = P.square(difference)
+    total = sum(squares, axes, None, None, keepdims, None, where)
+    count = counted(squares, axes, where, "numpy.var")
+    if type(count) is int:
+        # Fewer elements than ddof: 0/0 or a division by zero, as in NumPy.
+        count = count - ddof
+        result = P.div(total, lit(total, count if count > 0 else 0))
+    else:
+        count = P.sub(count, lit(count, ddof))
+        result = P.div(total, kept(P.max(count, lit(count, 0)), x.shape, axes, keepdims))
+    return result if result.dtype == wanted else convert(result, wanted)
+
+
+_mean = mean
+
+
+@public
+def std(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    *,
+    where: Any = None,
+    mean: Any = None,
+    correction: int | float | None = None,
+) -> Array:
+    """Standard deviation over axes, the square root of the variance.
+
+    Args:
+        a: array or number.
+        axis, dtype, out, ddof, keepdims, where, mean, correction: as in `var`.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.std(jnp.array([1.0, 3.0]))
+        Array(1., dtype=float32)
+    """
+    no_out(out, "numpy.std")
+    return P.sqrt(
+        var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)
+    )
+
+
+# ------------------------------------------------------------------ positions of extrema
+def _position(name: str, primitive: str, text: str) -> Callable[..., Array]:
+    where_ = f"numpy.{name}"
+
+    @public
+    def function(
+        a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None
+    ) -> Array:
+        no_out(out, where_)
+        x = array(a, where_)
+        shape = x.shape
+        if axis is None:
+            x, axes = P.reshape(x, new_sizes=(x.size,)), (0,)
+        else:
+            axes = some_axes(axis, x.ndim, where_)
+            if len(axes) != 1:
+                raise FxTypeError(f"{where_}: axis must be one integer or None, got {axis!r}.")
+        if x.shape[axes[0]] == 0:
+            raise FxValueError(f"{where_} of {array(a, where_).aval.short()}: the axis is empty.")
+        out_ = P.table[primitive](x, axes=axes, index_dtype=dtypes.default_int())
+        if not keepdims:
+            return out_
+        full = (
+            (1,) * len(shape)
+            if axis is None
+            else tuple(1 if i in axes else n for i, n in enumerate(shape))
+        )
+        return P.reshape(out_, new_sizes=full)
+
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = __name__
+    function.__doc__ = f"""Index of the {text} element along an axis: the first, or the first NaN.
+
+    Args:
+        a: array.
+        axis: along which; the flattened array by default.
+        out: must be None.
+        keepdims: keep the reduced axis with size 1.
+
+    Returns:
+        Array of the default integer dtype.
+
+    Raises:
+        FxValueError: the axis is empty or out of range.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.{name}(jnp.array([3, 9, 2]))
+        Array({1 if name == "argmax" else 2}, dtype=int32)
+    """
+    return function
+
+
+argmax = _position("argmax", "argmax", "largest")
+argmin = _position("argmin", "argmin", "smallest")
