@@ -6,6 +6,7 @@ its derivative. Sums and products of half-precision floats accumulate in float32
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -104,9 +105,24 @@ class ReduceSum(Reduction):
 
 
 def _add(xp: Any, x: Any, axes: tuple[int, ...], dtype: Any) -> Any:
-    if xp is np:
-        return np.add.reduce(x, axis=axes, dtype=dtype)
-    return xp.sum(x, axis=axes, dtype=dtype)
+    if xp is not np:
+        return xp.sum(x, axis=axes, dtype=dtype)
+    if len(axes) == 1 and axes[0] == x.ndim - 1 and x.dtype in _BLAS:
+        size = x.shape[-1]
+        if _SHORT <= size <= _LONG and x.strides[-1] == x.itemsize:
+            return np.vecdot(x, _ones(size, x.dtype))
+    return np.add.reduce(x, axis=axes, dtype=dtype)
+
+
+# BLAS adds up rows twice as fast as NumPy does, but in order: only pairwise sums stay accurate
+# for long ones.
+_BLAS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
+_SHORT, _LONG = 4, 4096
+
+
+@functools.lru_cache(maxsize=64)
+def _ones(size: int, dtype: np.dtype) -> np.ndarray:
+    return np.ones(size, dtype)
 
 
 class ReduceProd(Reduction):
