@@ -31,6 +31,10 @@ _CHUNK_ROWS = 1024
 # packing the weights: the images of a chunk are merged into one product.
 _FEW_POSITIONS = 256
 
+# With this many channels, channels-last windows are copied so much faster that changing the memory
+# order of the image first pays.
+_MANY_CHANNELS = 16
+
 # Up to this many outputs a group, one-channel ("depthwise") groups are summed tap by tap.
 _FEW_OUTPUTS = 4
 
@@ -276,14 +280,19 @@ def _gather(xp, image, other, windows, features_last):
         return _gather_tap_by_tap(xp, image, other, windows)
 
     layout = _Layout.choose(image, windows)
+    positions = math.prod(windows.positions)
+    # Merge the images of a chunk, unless `other` is channels-first and would have to be copied.
+    merge = positions < _FEW_POSITIONS or other.strides[2] <= min(other.strides[3:], default=0)
     total = None
     for part, columns in _columns(xp, image, windows, layout):
         factor = other[part]
-        if layout.rows:
+        if layout.rows and merge:
             factor = _move(factor.swapaxes(0, 1), 2, -1)  # [g, n, *p, o]
             factor = factor.reshape(1, groups, -1, outs).swapaxes(2, 3)
         else:
-            factor = factor.reshape(-1, groups, outs, columns.shape[3])
+            if layout.rows:
+                columns = _split_images(columns, factor.shape[0])
+            factor = factor.reshape(-1, groups, outs, positions)
         if features_last:
             product = xp.matmul(columns, factor.swapaxes(2, 3))
         else:
@@ -360,8 +369,9 @@ class _Layout(NamedTuple):
         channels_last = channels > 1 and bool(inner) and image.strides[2] < min(inner)
         if positions == 1 or channels_last:
             return _Layout(True, channels_last, False)
-        if positions < _FEW_POSITIONS:
-            return _Layout(True, True, math.prod(windows.taps) > 1)
+        overlap = math.prod(windows.taps) > 1
+        if positions < _FEW_POSITIONS or (channels >= _MANY_CHANNELS and overlap):
+            return _Layout(True, True, overlap)
         return _Layout(False, False, False)
 
 
