@@ -1,6 +1,7 @@
 """First-order primitives by family; importing the package registers all of them."""
 
 from fx.ops import (
+    conv,
     cumulative,
     dot,
     elementwise,
@@ -15,6 +16,7 @@ from fx.ops import (
 )
 
 __all__ = [
+    "conv",
     "cumulative",
     "dot",
     "elementwise",
