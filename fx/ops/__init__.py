@@ -13,6 +13,7 @@ from fx.ops import (
     scatter,
     shape,
     sort,
+    window,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "scatter",
     "shape",
     "sort",
+    "window",
 ]
