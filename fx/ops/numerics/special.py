@@ -13,7 +13,9 @@ from fx.ops.numerics.elementwise import elementwise, polynomial, replace
 from fx.ops.numerics.error_function import erf, erf_inv, erfc, erfcx
 from fx.ops.numerics.gamma import digamma, lgamma, polygamma, zeta
 from fx.ops.numerics.incomplete import (
+    beta_density,
     betainc,
+    gamma_density,
     igamma,
     igamma_grad_a,
     igammac,
@@ -23,6 +25,7 @@ from fx.ops.numerics.incomplete import (
 __all__ = [
     "bessel_i0e",
     "bessel_i1e",
+    "beta_density",
     "betainc",
     "cbrt",
     "digamma",
@@ -30,6 +33,7 @@ __all__ = [
     "erf_inv",
     "erfc",
     "erfcx",
+    "gamma_density",
     "igamma",
     "igamma_grad_a",
     "igammac",

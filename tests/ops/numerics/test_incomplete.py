@@ -40,6 +40,17 @@ def gradient_of_gamma(a, x):
     return sign * (side(a + step, x) - side(a - step, x)) / (2 * step)
 
 
+def density_of_gamma(a, x):
+    a, x = mp.mpf(a), mp.mpf(x)
+    return mp.exp((a - 1) * mp.log(x) - x - mp.loggamma(a))
+
+
+def density_of_beta(a, b, x):
+    a, b, x = mp.mpf(a), mp.mpf(b), mp.mpf(x)
+    logarithm = mp.loggamma(a + b) - mp.loggamma(a) - mp.loggamma(b)
+    return mp.exp((a - 1) * mp.log(x) + (b - 1) * mp.log1p(-x) + logarithm)
+
+
 def beta_tail(a, b, x):
     a, b, x = mp.mpf(a), mp.mpf(b), mp.mpf(x)
     if x * (a + b) <= a:
@@ -92,21 +103,22 @@ def test_gradients_of_incomplete_gamma():
     finally:
         mp.dps = precise
     assert_relative(2e-13, special.igamma_grad_a(np, a, x), exact, a, x)
-    density = [
-        mp.exp((mp.mpf(i) - 1) * mp.log(mp.mpf(j)) - mp.mpf(j) - mp.loggamma(mp.mpf(i)))
-        for i, j in zip(a, x, strict=True)
-    ]
-    moved = [-e / d for e, d in zip(exact, density, strict=True)]
+    moved = [-e / density_of_gamma(*ax) for e, *ax in zip(exact, a, x, strict=True)]
     assert_relative(1e-14, special.random_gamma_grad(np, a, x), moved, a, x)
 
 
-def test_betainc():
+def beta_arguments():
     a, b = 10 ** uniform(-2, 2.5, 400, 0), 10 ** uniform(-2, 2.5, 400, 1)
     mean = a / (a + b)
     deviation = np.sqrt(mean * (1 - mean) / (a + b + 1))
     near = np.clip(mean + 2 * uniform(-2, 2, 400, 2) * deviation, 1e-6, 1 - 1e-6)
     x = np.where(np.arange(400) % 2, near, uniform(0, 1, 400, 3))
     x[::10] = 10 ** uniform(-8, 0, 40, 4)
+    return a, b, x
+
+
+def test_betainc():
+    a, b, x = beta_arguments()
     exact = [beta_tail(*abx) for abx in zip(a, b, x, strict=True)]
     assert_relative(5e-12, special.betainc(np, a, b, x), exact, a, b, x)
 
@@ -118,6 +130,60 @@ def test_betainc_of_large_parameters():
     deviation = np.sqrt(mean * (1 - mean) / (a + b + 1))
     x = np.clip(mean + uniform(-4, 4, 500, 2) * deviation, 1e-12, 1 - 1e-12)
     assert_relative(2e-12, special.betainc(np, a, b, x), stats.betainc(a, b, x), a, b, x)
+
+
+def test_densities():
+    a, x = gamma_arguments()
+    exact = [density_of_gamma(*ax) for ax in zip(a, x, strict=True)]
+    assert_relative(5e-13, special.gamma_density(np, a, x), exact, a, x)
+    a, b, x = beta_arguments()
+    exact = [density_of_beta(*abx) for abx in zip(a, b, x, strict=True)]
+    assert_relative(5e-13, special.beta_density(np, a, b, x), exact, a, b, x)
+
+
+def test_densities_do_not_underflow_with_their_product_by_x():
+    a, x = np.array([2.0, 1.5, 1e-3]), np.array([1e-200, 1e-220, 1e-290])
+    exact = [float(density_of_gamma(*ax)) for ax in zip(a, x, strict=True)]
+    np.testing.assert_allclose(special.gamma_density(np, a, x), exact, rtol=1e-12)
+    np.testing.assert_allclose(special.beta_density(np, a, np.ones(3), x), a * x ** (a - 1), 1e-12)
+
+
+def test_density_edges():
+    rows = [
+        (0.5, 0.0, INF),
+        (1.0, 0.0, 1.0),
+        (2.0, 0.0, 0.0),
+        (2.0, INF, 0.0),
+        (INF, 1.0, 0.0),
+        (0.0, 1.0, 0.0),
+        (INF, INF, NAN),
+        (-1.0, 1.0, NAN),
+        (1.0, -1.0, NAN),
+        (NAN, 1.0, NAN),
+        (1.0, NAN, NAN),
+    ]
+    a, x, expected = np.array(rows).T
+    np.testing.assert_array_equal(special.gamma_density(np, a, x), expected)
+    rows = [
+        (0.5, 2.0, 0.0, INF),
+        (1.0, 2.0, 0.0, 2.0),
+        (3.0, 2.0, 0.0, 0.0),
+        (3.0, 0.5, 1.0, INF),
+        (3.0, 1.0, 1.0, 3.0),
+        (3.0, 2.0, 1.0, 0.0),
+        (INF, 2.0, 0.5, 0.0),
+        (0.0, 2.0, 0.5, 0.0),
+        (0.0, 0.0, 0.5, NAN),
+        (INF, INF, 0.5, NAN),
+        (-1.0, 2.0, 0.5, NAN),
+        (1.0, 2.0, 1.5, NAN),
+        (1.0, 2.0, -0.5, NAN),
+        (NAN, 2.0, 0.5, NAN),
+        (2.0, NAN, 0.5, NAN),
+        (2.0, 2.0, NAN, NAN),
+    ]
+    a, b, x, expected = np.array(rows).T
+    np.testing.assert_array_equal(special.beta_density(np, a, b, x), expected)
 
 
 def test_betainc_beside_a_tiny_parameter_is_absolutely_accurate():

@@ -269,7 +269,9 @@ def test_polygamma_edges():
 # What `elementwise` adds to the kernels
 
 ARITY = dict.fromkeys(special.__all__, 1) | {
+    "beta_density": 3,
     "betainc": 3,
+    "gamma_density": 2,
     "igamma": 2,
     "igamma_grad_a": 2,
     "igammac": 2,
