@@ -22,7 +22,7 @@ def elementwise(*, single: bool) -> Callable[[Callable[..., Array]], Callable[..
 
     The kernel must not modify its arguments, which have equal lengths and one dtype: ``float64``,
     or ``float32`` too if it is ``single``. Otherwise ``float32`` is computed in ``float64``. Types
-    of 16 bits are computed as ``float32`` is, and rounded once more.
+    of 16 bits are computed in the type in which ``float32`` is, and rounded to their own.
 
     The function takes arrays of one float dtype whose shapes broadcast, and returns an array of
     that dtype and of the broadcast shape.
@@ -37,10 +37,8 @@ def elementwise(*, single: bool) -> Callable[[Callable[..., Array]], Callable[..
             shape = np.broadcast_shapes(*(a.shape for a in args))
             out = xp.empty(shape, dtype)
             target = out.reshape(-1)
-            flat = [
-                a.reshape(-1) if a.size == out.size else xp.broadcast_to(a, shape) for a in args
-            ]
-            flat = [a if a.ndim == 1 else a.reshape(-1) for a in flat]
+            whole = (a if a.shape == shape else xp.broadcast_to(a, shape) for a in args)
+            flat = [a.reshape(-1) for a in whole]
             block = _BLOCK if xp is np else max(1, out.size)
             with np.errstate(all="ignore"):  # kernels compute branches that they then discard
                 for start in range(0, out.size, block):
