@@ -13,6 +13,7 @@ from fx.ops import (
     scatter,
     shape,
     sort,
+    special,
     window,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "scatter",
     "shape",
     "sort",
+    "special",
     "window",
 ]
