@@ -203,7 +203,7 @@ def reduce(
         return _checked(out, tree, arrays)
 
     if len(arrays) == 1:
-        monoid = _monoid(combine, arrays[0].dtype)
+        monoid = known_monoid(combine, arrays[0].dtype)
         if monoid is not None:
             return tree_unflatten(tree, [_by_primitive(monoid, arrays[0], inits[0], axes)])
     return tree_unflatten(tree, _fold(combine, arrays, inits, axes))
@@ -261,7 +261,7 @@ _MONOIDS: dict[str, tuple[str, Callable[[np.dtype], Any]]] = {
 }
 
 
-def _monoid(combine: Callable[..., Any], dtype: np.dtype) -> str | None:
+def known_monoid(combine: Callable[..., Any], dtype: np.dtype) -> str | None:
     """The name of the primitive that the computation consists of, if it is a known monoid."""
     scalar = ShapedArray((), dtype)
     jaxpr = stage(combine, [scalar, scalar], what="lax.reduce", origin="the computation")

@@ -81,7 +81,7 @@ class ConvGeneralDilated(Primitive):
     ) -> ShapedArray:
         dtype = _out_dtype(lhs.dtype, rhs.dtype, preferred_element_type)
         got = f"{self.name} of {lhs.short()} and {rhs.short()}"
-        _check_specs(got, lhs.ndim, rhs.ndim, dimension_numbers)
+        check_specs(got, lhs.ndim, rhs.ndim, dimension_numbers)
         rank = lhs.ndim - 2
         for what, values in (
             ("window_strides", window_strides),
@@ -213,7 +213,8 @@ def _out_dtype(lhs: np.dtype, rhs: np.dtype, preferred: np.dtype | None) -> np.d
 _RANK = {"i": 1, "u": 1, "f": 2, "V": 2, "c": 3}
 
 
-def _check_specs(got: str, lhs_rank: int, rhs_rank: int, numbers: ConvDimensionNumbers) -> None:
+def check_specs(got: str, lhs_rank: int, rhs_rank: int, numbers: ConvDimensionNumbers) -> None:
+    """Raise unless both operands have one rank and each spec names every axis once."""
     if lhs_rank != rhs_rank or lhs_rank < 2:
         raise ShapeError(
             f"{got} expects an image and a kernel of one rank, which is at least 2 (batch and "
