@@ -183,7 +183,7 @@ def reduce(
         >>> import fx.numpy as jnp
         >>> from fx import lax
         >>> def later(a, b):
-        ...     return tuple(jnp.where(b[0] > a[0], y, x) for x, y in zip(a, b))
+        ...     return tuple(lax.select(b[0] > a[0], y, x) for x, y in zip(a, b))
         >>> lax.reduce((jnp.array([3.0, 7.0, 5.0]), jnp.arange(3)), (-jnp.inf, -1), later, (0,))
         (Array(7., dtype=float32), Array(1, dtype=int32))
     """

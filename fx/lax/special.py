@@ -65,7 +65,7 @@ erfc = _of_one(
     "erfc",
     "Complementary error function: 1 - erf(x), accurate where erf(x) is close to 1.",
     "lax.erfc(jnp.array([0.0, 1.0]))",
-    "Array([1.        , 0.15729921], dtype=float32)",
+    "Array([1.       , 0.1572992], dtype=float32)",
 )
 erf_inv = _of_one(
     "erf_inv",
@@ -89,7 +89,7 @@ bessel_i0e = _of_one(
     "bessel_i0e",
     "Modified Bessel function of order 0, scaled: exp(-|x|) I_0(x).",
     "lax.bessel_i0e(jnp.array([0.0, 1.0]))",
-    "Array([1.        , 0.46575963], dtype=float32)",
+    "Array([1.       , 0.4657596], dtype=float32)",
 )
 bessel_i1e = _of_one(
     "bessel_i1e",
@@ -120,13 +120,13 @@ igammac = _of_a_and_x(
     "igammac",
     "Regularized upper incomplete gamma function: 1 - igamma(a, x), accurate where that is small.",
     "lax.igammac(jnp.array([1.0, 5.0]), jnp.array([1.0, 2.0]))",
-    "Array([0.36787945, 0.94734699], dtype=float32)",
+    "Array([0.36787945, 0.947347  ], dtype=float32)",
 )
 igamma_grad_a = _of_a_and_x(
     "igamma_grad_a",
     "Derivative of igamma(a, x) with respect to a. It has no derivative with respect to a itself.",
     "lax.igamma_grad_a(jnp.array([1.0]), jnp.array([1.0]))",
-    "Array([-0.4317355], dtype=float32)",
+    "Array([-0.4317297], dtype=float32)",
 )
 random_gamma_grad = _of_a_and_x(
     "random_gamma_grad",
@@ -135,7 +135,7 @@ random_gamma_grad = _of_a_and_x(
     It keeps the sample's quantile, so igamma(a, x), as it is. It has no derivative with respect
     to a itself. Figurnov, Mohamed and Mnih, "Implicit reparameterization gradients", 2018.""",
     "lax.random_gamma_grad(jnp.array([1.0]), jnp.array([1.0]))",
-    "Array([1.1735778], dtype=float32)",
+    "Array([1.173563], dtype=float32)",
 )
 
 
@@ -159,7 +159,7 @@ def polygamma(m: ArrayLike, x: ArrayLike) -> Array:
         >>> import fx.numpy as jnp
         >>> from fx import lax
         >>> lax.polygamma(1.0, jnp.array([1.0, 2.0]))
-        Array([1.6449341 , 0.64493406], dtype=float32)
+        Array([1.644934  , 0.64493406], dtype=float32)
     """
     return P.polygamma(*operands("lax.polygamma", m, x))
 
@@ -183,7 +183,7 @@ def zeta(x: ArrayLike, q: ArrayLike) -> Array:
         >>> import fx.numpy as jnp
         >>> from fx import lax
         >>> lax.zeta(2.0, jnp.array([1.0, 2.0]))
-        Array([1.6449341 , 0.64493406], dtype=float32)
+        Array([1.644934  , 0.64493406], dtype=float32)
     """
     return P.zeta(*operands("lax.zeta", x, q))
 
