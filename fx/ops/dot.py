@@ -271,16 +271,14 @@ def _shift(axes: Axes, dim: int) -> Axes:
 _RANK = {"b": 0, "i": 1, "u": 1, "f": 2, "V": 2, "c": 3}
 
 
+@functools.lru_cache(maxsize=1024)
 def _compute_dtype(x: np.dtype, y: np.dtype, out: np.dtype, depth: int) -> np.dtype:
     """The dtype to multiply and accumulate in.
 
     Half precision is summed in float32. BLAS has no integers, so narrow ones go through floats
     where every sum is exact; the wrapped result is the same.
     """
-    if x == y == out:
-        compute = accumulator(out)
-    else:
-        compute = accumulator(dtypes.promote_types(dtypes.promote_types(x, y), out))
+    compute = accumulator(dtypes.promote_types(dtypes.promote_types(x, y), out))
     if compute.kind == "b":
         return np.dtype(np.float32)
     if compute.kind in "iu":
