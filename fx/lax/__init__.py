@@ -157,6 +157,8 @@ from fx.lax.slicing import (
     slice_in_dim,
 )
 from fx.lax.sorting import (
+    approx_max_k,
+    approx_min_k,
     sort,
     sort_key_val,
     top_k,
@@ -198,6 +200,8 @@ __all__ = [
     "acos",
     "acosh",
     "add",
+    "approx_max_k",
+    "approx_min_k",
     "argmax",
     "argmin",
     "asin",

@@ -1,7 +1,8 @@
-"""Sorting: `sort` of one or several arrays together, `sort_key_val`, `top_k`."""
+"""Sorting: `sort` of one or several arrays together, `sort_key_val`, `top_k` and its kin."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import fx.ops  # noqa: F401 (registers the primitives)
@@ -9,6 +10,7 @@ from fx.core.array import Array, to_array
 from fx.core.primitive import P
 from fx.errors import FxTypeError, FxValueError, public
 from fx.lax.arguments import ArrayLike, canonical_axis, integer
+from fx.ops.base import check_domain
 
 
 @public
@@ -113,3 +115,63 @@ def top_k(operand: ArrayLike, k: int, *, axis: int = -1) -> tuple[Array, Array]:
     index = canonical_axis("lax.top_k", axis, x.ndim)
     values, positions = P.top_k(x, k=integer("lax.top_k", "k", k), axis=index)
     return values, positions
+
+
+_APPROXIMATE_DOC = """The k {which} elements along an axis; exact, though JAX's may be approximate.
+
+    Args:
+        operand: an array of floating dtype.
+        k: how many, at most the size of the axis.
+        reduction_dimension: the axis to search; negative ones count from the end.
+        recall_target: the part of the results that must be right; all of them are.
+        reduction_input_size_override: the size that `recall_target` refers to; it changes nothing.
+        aggregate_to_topk: whether exactly k results are wanted; that is what is returned.
+
+    Returns:
+        the values, in {order} order, and their positions as int32.
+
+    Raises:
+        FxTypeError: the dtype is not floating.
+        FxValueError: the axis does not exist, or is smaller than k.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> from fx import lax
+        >>> lax.{name}(jnp.array([3.0, 1.0, 4.0]), 2)
+        {result}
+    """
+
+
+def _approximate(name: str, which: str, order: str, result: str) -> Callable[..., Any]:
+    def function(
+        operand: ArrayLike,
+        k: int,
+        reduction_dimension: int = -1,
+        recall_target: float = 0.95,
+        reduction_input_size_override: int = -1,
+        aggregate_to_topk: bool = True,
+    ) -> tuple[Array, Array]:
+        x = to_array(operand, f"lax.{name}")
+        check_domain(f"lax.{name}", x.dtype, "f")
+        if order == "descending":
+            return top_k(x, k, axis=reduction_dimension)
+        values, positions = top_k(P.neg(x), k, axis=reduction_dimension)
+        return P.neg(values), positions
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = _APPROXIMATE_DOC.format(name=name, which=which, order=order, result=result)
+    return public(function)
+
+
+approx_max_k = _approximate(
+    "approx_max_k",
+    "largest",
+    "descending",
+    "(Array([4., 3.], dtype=float32), Array([2, 0], dtype=int32))",
+)
+approx_min_k = _approximate(
+    "approx_min_k",
+    "smallest",
+    "ascending",
+    "(Array([1., 3.], dtype=float32), Array([1, 0], dtype=int32))",
+)

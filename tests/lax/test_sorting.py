@@ -42,6 +42,17 @@ def test_top_k_is_jaxs():
     same(lax.top_k(positive, 3), jax.lax.top_k(positive, 3))
 
 
+@pytest.mark.parametrize("name", ["approx_max_k", "approx_min_k"])
+def test_approximate_selection_is_exact(name):
+    jax = pytest.importorskip("jax")
+    x = np.random.default_rng(0).permutation(30).reshape(3, 10).astype(np.float32)
+    for axis in (-1, 0):
+        ours = getattr(lax, name)(x, 2, reduction_dimension=axis, recall_target=0.9)
+        same(ours, getattr(jax.lax, name)(x, 2, reduction_dimension=axis, recall_target=1.0))
+    with pytest.raises(FxTypeError, match=f"{name} expects"):
+        getattr(lax, name)(x.astype(int), 2)
+
+
 @pytest.mark.parametrize("name", ["cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"])
 @pytest.mark.parametrize("reverse", [False, True])
 def test_cumulative_values_and_gradients_are_jaxs(name, reverse):
