@@ -17,16 +17,20 @@ from fx.core.array import Array
 from fx.core.primitive import P
 from fx.errors import ConcretizationTypeError, FxTypeError, FxValueError, public
 from fx.numpy import (
+    arithmetic,
     creation,
+    cumulative,
+    diagonals,
     formatting,
+    indexing,
     manipulation,
     operators,
     products,
     reductions,
     rounding,
-    ufuncs,
+    selection,
+    sorting,
 )
-from fx.numpy.promotion import array, one_axis
 
 
 def _variadic(args: tuple[Any, ...]) -> Any:
@@ -210,23 +214,36 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "any": reductions.any,
     "argmax": reductions.argmax,
     "argmin": reductions.argmin,
+    "argpartition": sorting.argpartition,
+    "argsort": sorting.argsort,
     "clip": rounding.clip,
-    "conj": ufuncs.conjugate,
-    "conjugate": ufuncs.conjugate,
+    "compress": lambda self, condition, axis=None, **kw: selection.compress(
+        condition, self, axis, **kw
+    ),
+    "choose": selection.choose,
+    "conj": arithmetic.conjugate,
+    "conjugate": arithmetic.conjugate,
     "copy": creation.copy,
+    "cumprod": cumulative.cumprod,
+    "cumsum": cumulative.cumsum,
+    "diagonal": diagonals.diagonal,
     "dot": products.dot,
     "max": reductions.max,
     "mean": reductions.mean,
     "min": reductions.min,
+    "nonzero": selection.nonzero,
     "prod": reductions.prod,
     "ptp": reductions.ptp,
     "ravel": manipulation.ravel,
     "repeat": manipulation.repeat,
     "round": rounding.round,
+    "searchsorted": sorting.searchsorted,
+    "sort": sorting.sort,
     "squeeze": manipulation.squeeze,
     "std": reductions.std,
     "sum": reductions.sum,
     "swapaxes": manipulation.swapaxes,
+    "trace": diagonals.trace,
     "var": reductions.var,
     "clone": creation.copy,
     "astype": _astype,
@@ -246,9 +263,10 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 _PROPERTIES: dict[str, Callable[[Any], Any]] = {
     "T": lambda self: manipulation.permuted(self, None),
     "mT": manipulation.matrix_transpose,
-    "real": ufuncs.real,
-    "imag": ufuncs.imag,
+    "real": arithmetic.real,
+    "imag": arithmetic.imag,
     "flat": lambda self: manipulation.reshaped(self, (-1,)),
+    "at": indexing.IndexUpdateHelper,
     "device": lambda self: CPU,
     "sharding": lambda self: SingleDeviceSharding(CPU),
 }
@@ -286,6 +304,7 @@ def install() -> None:
         setattr(Array, name, function)
     for name, getter in _PROPERTIES.items():
         setattr(Array, name, property(getter))
+    Array.__getitem__ = indexing.getitem  # type: ignore[attr-defined]
     Array.__matmul__, Array.__rmatmul__ = _matmul, _rmatmul  # type: ignore[attr-defined]
     operators.install()
     formatting.install()
@@ -297,7 +316,3 @@ def _matmul(self: Array, other: Any) -> Any:
 
 def _rmatmul(self: Array, other: Any) -> Any:
     return products.matmul(other, self) if operators.accepts(other) else NotImplemented
-
-
-_ = (array, one_axis)
-install()

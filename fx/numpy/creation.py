@@ -27,6 +27,7 @@ from fx.numpy.promotion import (
     one_axis,
     operand,
     promote_inexact,
+    select,
 )
 from fx.numpy.promotion import (
     array as as_operand,
@@ -429,7 +430,7 @@ def arange(
 
 def _number(value: Any, name: str) -> Any:
     """A concrete real number: Python's or NumPy's."""
-    if isinstance(value, (int, float)) or isinstance(value, np.generic):
+    if isinstance(value, (int, float, np.generic)):
         return value
     if type(value) is Tracer:
         return value.dtype.type(operator.index(value)) if _is_int(value) else float(value)
@@ -545,12 +546,22 @@ def geomspace(
         Array([  1.,  10., 100.], dtype=float32)
     """
     first, last = promote_inexact("numpy.geomspace", start, stop)
-    logs = linspace(P.log(P.abs(first)), P.log(P.abs(last)), num, endpoint, False, None, axis)
-    size = P.exp(logs)
+    ends = [P.div(P.log(P.abs(x)), lit(x, math.log(10))) for x in (first, last)]
+    logs = linspace(*ends, num, endpoint, False, None, axis)
+    size = P.pow(lit(logs, 10), logs)
     place = one_axis(axis, logs.ndim, "numpy.geomspace")
     sign = P.sign(expand_to(first, common_shape("numpy.geomspace", [first.shape, last.shape])))
     kept = tuple(i for i in range(logs.ndim) if i != place)
-    out = P.mul(size, P.broadcast_in_dim(sign, shape=logs.shape, broadcast_dimensions=kept))
+
+    def along(x: Any) -> Any:
+        return P.broadcast_in_dim(x, shape=logs.shape, broadcast_dimensions=kept)
+
+    # The ends themselves, not what is left of them after log and exp.
+    out = P.mul(size, along(sign))
+    count = P.iota(dtype=np.dtype(np.int32), shape=logs.shape, dimension=place)
+    out = select(P.eq(count, lit(count, 0)), along(expand_to(first, sign.shape)), out)
+    if endpoint and num > 1:
+        out = select(P.eq(count, lit(count, num - 1)), along(expand_to(last, sign.shape)), out)
     out_dtype = a_dtype(dtype, "numpy.geomspace")
     return out if out_dtype is None else convert(out, out_dtype)
 

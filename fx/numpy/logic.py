@@ -77,20 +77,52 @@ def _comparison(
 
 _COMPARABLE = INTEGER | FLOAT | BFLOAT16
 EQUAL, equal = _comparison(
-    "equal", np.equal, "Whether x == y", lambda x, y: P.eq(x, y), NUMBER | BOOL, "?"
+    "equal",
+    np.equal,
+    "Whether x == y",
+    lambda x, y: P.eq(x, y),
+    NUMBER | BOOL,
+    "Array([False,  True, False], dtype=bool)",
 )
 NOT_EQUAL, not_equal = _comparison(
-    "not_equal", np.not_equal, "Whether x != y", lambda x, y: P.ne(x, y), NUMBER | BOOL, "?"
+    "not_equal",
+    np.not_equal,
+    "Whether x != y",
+    lambda x, y: P.ne(x, y),
+    NUMBER | BOOL,
+    "Array([ True, False,  True], dtype=bool)",
 )
-LESS, less = _comparison("less", np.less, "Whether x < y", _ordered("lt"), _COMPARABLE, "?")
+LESS, less = _comparison(
+    "less",
+    np.less,
+    "Whether x < y",
+    _ordered("lt"),
+    _COMPARABLE,
+    "Array([ True, False, False], dtype=bool)",
+)
 LESS_EQUAL, less_equal = _comparison(
-    "less_equal", np.less_equal, "Whether x <= y", _ordered("le"), _COMPARABLE, "?"
+    "less_equal",
+    np.less_equal,
+    "Whether x <= y",
+    _ordered("le"),
+    _COMPARABLE,
+    "Array([ True,  True, False], dtype=bool)",
 )
 GREATER, greater = _comparison(
-    "greater", np.greater, "Whether x > y", _ordered("gt"), _COMPARABLE, "?"
+    "greater",
+    np.greater,
+    "Whether x > y",
+    _ordered("gt"),
+    _COMPARABLE,
+    "Array([False, False,  True], dtype=bool)",
 )
 GREATER_EQUAL, greater_equal = _comparison(
-    "greater_equal", np.greater_equal, "Whether x >= y", _ordered("ge"), _COMPARABLE, "?"
+    "greater_equal",
+    np.greater_equal,
+    "Whether x >= y",
+    _ordered("ge"),
+    _COMPARABLE,
+    "Array([False,  True,  True], dtype=bool)",
 )
 
 
@@ -116,11 +148,28 @@ def _bits(
 
 _BOOL_INTEGER = BOOL | INTEGER
 AND, bitwise_and = _bits(
-    "bitwise_and", np.bitwise_and, "Bits set in both", "and", _BOOL_INTEGER, "?"
+    "bitwise_and",
+    np.bitwise_and,
+    "Bits set in both",
+    "and",
+    _BOOL_INTEGER,
+    "Array(8, dtype=int32, weak_type=True)",
 )
-OR, bitwise_or = _bits("bitwise_or", np.bitwise_or, "Bits set in either", "or", _BOOL_INTEGER, "?")
+OR, bitwise_or = _bits(
+    "bitwise_or",
+    np.bitwise_or,
+    "Bits set in either",
+    "or",
+    _BOOL_INTEGER,
+    "Array(14, dtype=int32, weak_type=True)",
+)
 XOR, bitwise_xor = _bits(
-    "bitwise_xor", np.bitwise_xor, "Bits set in exactly one", "xor", _BOOL_INTEGER, "?"
+    "bitwise_xor",
+    np.bitwise_xor,
+    "Bits set in exactly one",
+    "xor",
+    _BOOL_INTEGER,
+    "Array(6, dtype=int32, weak_type=True)",
 )
 
 
@@ -142,12 +191,19 @@ def _shift(
 
 
 LEFT_SHIFT, left_shift = _shift(
-    "left_shift", "x · 2ʸ, bits shifted left", "?", "shift_left", "shift_left"
+    "left_shift",
+    "x · 2ʸ, bits shifted left",
+    "Array(48, dtype=int32, weak_type=True)",
+    "shift_left",
+    "shift_left",
 )
 RIGHT_SHIFT, right_shift = _shift(
-    "right_shift", "⌊x / 2ʸ⌋, bits shifted right", "?", "shift_right_arithmetic",
+    "right_shift",
+    "⌊x / 2ʸ⌋, bits shifted right",
+    "Array(3, dtype=int32, weak_type=True)",
+    "shift_right_arithmetic",
     "shift_right_logical",
-)  # fmt: skip
+)
 
 
 def _question(
@@ -179,13 +235,25 @@ def _invert(x: Any) -> Any:
 
 
 invert = _question(
-    "invert", "All bits flipped; logical not of bools", _invert, "jnp.array([True, False])", "?",
-    _BITS, "the dtype of `x`", np.invert, _BOOL_INTEGER,
-)  # fmt: skip
+    "invert",
+    "All bits flipped; logical not of bools",
+    _invert,
+    "jnp.array([True, False])",
+    "Array([False,  True], dtype=bool)",
+    _BITS,
+    "the dtype of `x`",
+    np.invert,
+    _BOOL_INTEGER,
+)
 bitwise_count = _question(
-    "bitwise_count", "Number of set bits of |x|", lambda x: _count(x), "jnp.array([7, 8])", "?",
-    "of integer dtypes", "uint8",
-)  # fmt: skip
+    "bitwise_count",
+    "Number of set bits of |x|",
+    lambda x: _count(x),
+    "jnp.array([7, 8])",
+    "Array([3, 1], dtype=uint8)",
+    "of integer dtypes",
+    "uint8",
+)
 
 
 def _count(x: Any) -> Any:
@@ -210,13 +278,24 @@ def _logical(name: str, summary: str, primitive: str, shown: str) -> Callable[[A
     return dispatch.Binary(name, general, getattr(np, name), BOOL).function(doc)
 
 
-logical_and = _logical("logical_and", "Whether both are not zero", "and", "?")
-logical_or = _logical("logical_or", "Whether either is not zero", "or", "?")
-logical_xor = _logical("logical_xor", "Whether exactly one is not zero", "xor", "?")
+logical_and = _logical(
+    "logical_and", "Whether both are not zero", "and", "Array([False,  True], dtype=bool)"
+)
+logical_or = _logical(
+    "logical_or", "Whether either is not zero", "or", "Array([ True,  True], dtype=bool)"
+)
+logical_xor = _logical(
+    "logical_xor", "Whether exactly one is not zero", "xor", "Array([ True, False], dtype=bool)"
+)
 logical_not = _question(
-    "logical_not", "Whether x is zero", lambda x: P.table["not"](truth(x)), "jnp.array([0, 2])",
-    "?", ufunc=np.logical_not, fast=BOOL,
-)  # fmt: skip
+    "logical_not",
+    "Whether x is zero",
+    lambda x: P.table["not"](truth(x)),
+    "jnp.array([0, 2])",
+    "Array([ True, False], dtype=bool)",
+    ufunc=np.logical_not,
+    fast=BOOL,
+)
 
 
 # ------------------------------------------------------------------ kinds of numbers
@@ -262,33 +341,67 @@ def _sign_bit(x: Any) -> Any:
 
 _SPECIAL = "jnp.array([1.0, jnp.inf, jnp.nan])"
 isnan = _question(
-    "isnan", "Whether x is not a number", lambda x: P.ne(x, x), _SPECIAL, "?",
-    ufunc=np.isnan, fast=FLOAT | COMPLEX,
-)  # fmt: skip
+    "isnan",
+    "Whether x is not a number",
+    lambda x: P.ne(x, x),
+    _SPECIAL,
+    "Array([False, False,  True], dtype=bool)",
+    ufunc=np.isnan,
+    fast=FLOAT | COMPLEX,
+)
 isfinite = _question(
-    "isfinite", "Whether x is neither infinite nor NaN", _parts("and", _is_finite), _SPECIAL, "?",
-    ufunc=np.isfinite, fast=FLOAT | COMPLEX,
-)  # fmt: skip
+    "isfinite",
+    "Whether x is neither infinite nor NaN",
+    _parts("and", _is_finite),
+    _SPECIAL,
+    "Array([ True, False, False], dtype=bool)",
+    ufunc=np.isfinite,
+    fast=FLOAT | COMPLEX,
+)
 isinf = _question(
-    "isinf", "Whether x is infinite", _parts("or", _is_inf), _SPECIAL, "?",
-    ufunc=np.isinf, fast=FLOAT | COMPLEX,
-)  # fmt: skip
-isposinf = _question("isposinf", "Whether x is +inf", _is_signed_inf(math.inf), _SPECIAL, "?")
-isneginf = _question("isneginf", "Whether x is -inf", _is_signed_inf(-math.inf), _SPECIAL, "?")
+    "isinf",
+    "Whether x is infinite",
+    _parts("or", _is_inf),
+    _SPECIAL,
+    "Array([False,  True, False], dtype=bool)",
+    ufunc=np.isinf,
+    fast=FLOAT | COMPLEX,
+)
+isposinf = _question(
+    "isposinf",
+    "Whether x is +inf",
+    _is_signed_inf(math.inf),
+    _SPECIAL,
+    "Array([False,  True, False], dtype=bool)",
+)
+isneginf = _question(
+    "isneginf",
+    "Whether x is -inf",
+    _is_signed_inf(-math.inf),
+    _SPECIAL,
+    "Array([False, False, False], dtype=bool)",
+)
 signbit = _question(
-    "signbit", "Whether the sign bit is set, also of -0.0", _sign_bit, "jnp.array([-0.0, 1.0])",
-    "?",
-)  # fmt: skip
+    "signbit",
+    "Whether the sign bit is set, also of -0.0",
+    _sign_bit,
+    "jnp.array([-0.0, 1.0])",
+    "Array([ True, False], dtype=bool)",
+)
 iscomplex = _question(
-    "iscomplex", "Whether the imaginary part is not zero",
-    lambda x: truth(P.imag(x)) if x.dtype.kind == "c" else _false(x), "jnp.array([1 + 2j, 3])",
-    "?",
-)  # fmt: skip
+    "iscomplex",
+    "Whether the imaginary part is not zero",
+    lambda x: truth(P.imag(x)) if x.dtype.kind == "c" else _false(x),
+    "jnp.array([1 + 2j, 3])",
+    "Array([ True, False], dtype=bool)",
+)
 isreal = _question(
-    "isreal", "Whether the imaginary part is zero",
+    "isreal",
+    "Whether the imaginary part is zero",
     lambda x: P.table["not"](truth(P.imag(x)) if x.dtype.kind == "c" else _false(x)),
-    "jnp.array([1 + 2j, 3])", "?",
-)  # fmt: skip
+    "jnp.array([1 + 2j, 3])",
+    "Array([False,  True], dtype=bool)",
+)
 
 bitwise_not = bitwise_invert = invert
 bitwise_left_shift, bitwise_right_shift = left_shift, right_shift

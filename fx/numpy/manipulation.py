@@ -15,7 +15,6 @@ from fx.core.trace import staging_count
 from fx.errors import FxTypeError, FxValueError, ShapeError, public
 from fx.numpy.creation import make_array
 from fx.numpy.promotion import (
-    a_dtype,
     a_shape,
     array,
     arrays,
@@ -24,7 +23,6 @@ from fx.numpy.promotion import (
     expand_to,
     integer,
     one_axis,
-    promote,
     some_axes,
 )
 from fx.util import moved
@@ -522,104 +520,3 @@ def _repeat_to(x: Any, counts: Any, axis: int, length: int) -> Any:
     index = P.reduce_sum(passed, axes=(0,))
     last = Array(np.asarray(n - 1, np.int32))
     return x[(slice(None),) * axis + (P.min(index, last),)]
-
-
-# ------------------------------------------------------------------ join
-def _sequence(xs: Any, name: str) -> list[Any]:
-    """The arrays to join; an array counts as the sequence of its rows."""
-    if isinstance(xs, (Array, np.ndarray)):
-        return list(array(xs, name))
-    items = list(xs)
-    if not items:
-        raise FxValueError(f"{name} needs at least one array, got an empty sequence.")
-    return items
-
-
-def joined_along(xs: Sequence[Any], axis: int, name: str) -> Any:
-    """Arrays joined along an existing axis, after promotion."""
-    xs = [make_array(x, None, name) if isinstance(x, (list, tuple)) else x for x in xs]
-    xs = promote(name, *xs)
-    shapes = [x.shape for x in xs]
-    place = one_axis(axis, xs[0].ndim, name)
-    if len({s[:place] + s[place + 1 :] for s in shapes}) > 1 or len({len(s) for s in shapes}) > 1:
-        raise ShapeError(
-            f"{name} along axis {axis} expects arrays whose other axes agree, got shapes "
-            f"{', '.join(str(s) for s in shapes)}."
-        )
-    return P.concatenate(*xs, dimension=place) if len(xs) > 1 else xs[0]
-
-
-@public
-def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Array:
-    """Join arrays along an existing axis.
-
-    Args:
-        arrays: sequence of arrays whose other axes agree; dtypes are promoted.
-        axis: along which; None flattens first.
-        dtype: of the result.
-
-    Raises:
-        ShapeError: other axes differ.
-        FxValueError: no arrays, or the axis is out of range (scalars have none).
-
-    Example:
-        >>> import fx.numpy as jnp
-        >>> jnp.concatenate([jnp.array([1, 2]), jnp.array([3.0])])
-        Array([1., 2., 3.], dtype=float32)
-    """
-    xs = _sequence(arrays, "numpy.concatenate")
-    if axis is None:
-        xs = [reshaped(make_array(x, None, "numpy.concatenate"), (-1,)) for x in xs]
-    out = joined_along(xs, 0 if axis is None else axis, "numpy.concatenate")
-    wanted = a_dtype(dtype, "numpy.concatenate")
-    return out if wanted is None else convert(out, wanted)
-
-
-@public
-def concat(arrays: Any, /, *, axis: int | None = 0) -> Array:
-    """`concatenate` under the array API's name.
-
-    Args:
-        arrays: sequence of arrays whose other axes agree.
-        axis: along which; None flattens first.
-
-    Example:
-        >>> import fx.numpy as jnp
-        >>> jnp.concat([jnp.array([1]), jnp.array([2])])
-        Array([1, 2], dtype=int32)
-    """
-    return concatenate(arrays, axis)
-
-
-@public
-def stack(arrays: Any, axis: int = 0, out: None = None, dtype: Any = None) -> Array:
-    """Join arrays of one shape along a new axis.
-
-    Args:
-        arrays: sequence of arrays; dtypes are promoted.
-        axis: where the new axis is in the result.
-        out: must be None.
-        dtype: of the result.
-
-    Raises:
-        ShapeError: shapes differ.
-
-    Example:
-        >>> import fx.numpy as jnp
-        >>> jnp.stack([jnp.array([1, 2]), jnp.array([3, 4])])
-        Array([[1, 2],
-               [3, 4]], dtype=int32)
-    """
-    items = _sequence(arrays, "numpy.stack")
-    xs = promote("numpy.stack", *[make_array(x, None, "numpy.stack") for x in items])
-    shapes = {x.shape for x in xs}
-    if len(shapes) > 1:
-        raise ShapeError(
-            f"numpy.stack expects arrays of one shape, got {', '.join(str(x.shape) for x in xs)}."
-        )
-    place = one_axis(axis, xs[0].ndim + 1, "numpy.stack")
-    full = xs[0].shape[:place] + (1,) + xs[0].shape[place:]
-    rows = [P.reshape(x, new_sizes=full) for x in xs]
-    result = P.concatenate(*rows, dimension=place) if len(rows) > 1 else rows[0]
-    wanted = a_dtype(dtype, "numpy.stack")
-    return result if wanted is None else convert(result, wanted)

@@ -11,7 +11,6 @@ from typing import Any
 
 from fx import dtypes
 from fx.core.array import Array, is_arraylike
-from fx.core.trace import staging_count
 from fx.errors import (
     ConcretizationTypeError,
     FxTypeError,
@@ -19,16 +18,16 @@ from fx.errors import (
     TracerIntegerConversionError,
     hide_frames,
 )
-from fx.numpy import dispatch, logic, ufuncs
+from fx.numpy import arithmetic, dispatch, logic
 from fx.numpy.dispatch import COMPLEX, FLOAT
 
 _BINARY: dict[str, tuple[dispatch.Binary, str]] = {
-    "add": (ufuncs.ADD, "+"),
-    "sub": (ufuncs.SUBTRACT, "-"),
-    "mul": (ufuncs.MULTIPLY, "*"),
-    "truediv": (ufuncs.DIVIDE, "/"),
-    "floordiv": (ufuncs.FLOOR_DIVIDE, "//"),
-    "mod": (ufuncs.REMAINDER, "%"),
+    "add": (arithmetic.ADD, "+"),
+    "sub": (arithmetic.SUBTRACT, "-"),
+    "mul": (arithmetic.MULTIPLY, "*"),
+    "truediv": (arithmetic.DIVIDE, "/"),
+    "floordiv": (arithmetic.FLOOR_DIVIDE, "//"),
+    "mod": (arithmetic.REMAINDER, "%"),
     "and": (logic.AND, "&"),
     "or": (logic.OR, "|"),
     "xor": (logic.XOR, "^"),
@@ -51,9 +50,8 @@ def accepts(other: Any) -> bool:
 
 
 def _pow(x: Array, y: Any, modulo: Any = None) -> Any:
-    if type(y) is int and y == 2 and type(x) is Array and not staging_count[0]:
-        if x._data.dtype in FLOAT or x._data.dtype in COMPLEX:
-            return ufuncs.square(x)
+    if type(y) is int and y == 2 and type(x) is Array and x._data.dtype in _SQUARES:
+        return arithmetic.square(x)
     if modulo is not None:
         raise FxTypeError("pow(x, y, modulo) is not supported: write (x**y) % modulo.")
     return _power(x, y)
@@ -62,13 +60,13 @@ def _pow(x: Array, y: Any, modulo: Any = None) -> Any:
 def _divmod(x: Any, y: Any) -> Any:
     if not is_arraylike(y):
         return dispatch.refuse("divmod", y, False)
-    return ufuncs.floor_divide(x, y), ufuncs.remainder(x, y)
+    return arithmetic.floor_divide(x, y), arithmetic.remainder(x, y)
 
 
 def _rdivmod(x: Any, y: Any) -> Any:
     if not is_arraylike(y):
         return dispatch.refuse("divmod", y, True)
-    return ufuncs.floor_divide(y, x), ufuncs.remainder(y, x)
+    return arithmetic.floor_divide(y, x), arithmetic.remainder(y, x)
 
 
 def _contains(x: Array, value: Any) -> bool:
@@ -133,7 +131,8 @@ def _whole(function: Any) -> Any:
     return lambda x: function(float(x))
 
 
-_power = ufuncs.POWER.operator("__pow__", "**")
+_SQUARES = FLOAT | COMPLEX
+_power = arithmetic.POWER.operator("__pow__", "**")
 
 
 def install() -> None:
@@ -146,12 +145,12 @@ def install() -> None:
                 setattr(Array, method, form.operator(method, symbol, reflected=True))
     methods: dict[str, Any] = {
         "pow": _pow,
-        "rpow": ufuncs.POWER.operator("__rpow__", "**", reflected=True),
+        "rpow": arithmetic.POWER.operator("__rpow__", "**", reflected=True),
         "divmod": _divmod,
         "rdivmod": _rdivmod,
-        "neg": ufuncs.negative,
-        "pos": ufuncs.positive,
-        "abs": ufuncs.absolute,
+        "neg": arithmetic.negative,
+        "pos": arithmetic.positive,
+        "abs": arithmetic.absolute,
         "invert": logic.invert,
         "contains": _contains,
         "bool": _bool,

@@ -12,7 +12,7 @@ from fx.core.array import Array
 from fx.core.primitive import P, lit
 from fx.core.trace import staging_count
 from fx.errors import FxTypeError, FxValueError, hide_frames, public
-from fx.numpy.dispatch import INTEGER, SINGLE_DOUBLE, concrete
+from fx.numpy.dispatch import COMPLEX, INTEGER, SINGLE_DOUBLE, concrete
 from fx.numpy.logic import truth
 from fx.numpy.promotion import (
     a_dtype,
@@ -67,18 +67,26 @@ def fold(
     return kept(out, x.shape, axes, keepdims)
 
 
-def _short_way(ufunc: Any, dtypes_: frozenset) -> Callable[..., Any]:
-    """A fold of a concrete array by NumPy alone, or None where that does not apply."""
-    reduce = ufunc.reduce
+def _short_way(primitive: Any, dtypes_: frozenset, empty: bool) -> Callable[..., Any]:
+    """A fold of a concrete array by the primitive's implementation alone, or None where the
+    arguments are unusual. `empty`: whether the fold over nothing has a value."""
+    compute = primitive.impl
 
-    def short(a: Any, axis: Any, keepdims: bool) -> Any:
-        if type(a) is not Array or staging_count[0] or a._data.dtype not in dtypes_:
+    def short(a: Any, axis: Any) -> Any:
+        if type(a) is not Array or staging_count[0]:
+            return None
+        data = a._data
+        if data.dtype not in dtypes_ or not (empty or data.size):
+            return None
+        if axis is None:
+            axes = _ALL_AXES[data.ndim]
+        elif type(axis) is int and -data.ndim <= axis < data.ndim:
+            axes = (axis if axis >= 0 else axis + data.ndim,)
+        else:
             return None
         token = fp_enter()
         try:
-            out = reduce(a._data, axis=axis, keepdims=keepdims)
-        except (ValueError, TypeError):
-            return None  # a wrong axis or an empty extremum: the other way explains
+            out = compute(np, data, axes=axes)
         finally:
             fp_exit(token)
         return Array(out if type(out) is np.ndarray else concrete(out))
@@ -86,9 +94,10 @@ def _short_way(ufunc: Any, dtypes_: frozenset) -> Callable[..., Any]:
     return short
 
 
-_add_reduce = _short_way(np.add, SINGLE_DOUBLE)
-_max_reduce = _short_way(np.maximum, SINGLE_DOUBLE | INTEGER)
-_min_reduce = _short_way(np.minimum, SINGLE_DOUBLE | INTEGER)
+_ALL_AXES = [tuple(range(n)) for n in range(65)]
+_add_reduce = _short_way(P.reduce_sum, SINGLE_DOUBLE | COMPLEX, True)
+_max_reduce = _short_way(P.reduce_max, SINGLE_DOUBLE | INTEGER, False)
+_min_reduce = _short_way(P.reduce_min, SINGLE_DOUBLE | INTEGER, False)
 
 
 def _accumulated(x: Any, dtype: Any, name: str, promote_integers: bool = True) -> Any:
@@ -142,8 +151,8 @@ def sum(
         >>> jnp.sum(jnp.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
         Array([4., 6.], dtype=float32)
     """
-    if dtype is None and initial is None and where is None:
-        short = _add_reduce(a, axis, keepdims)
+    if dtype is None and initial is None and where is None and not keepdims:
+        short = _add_reduce(a, axis)
         if short is not None:
             return short
     try:
@@ -218,8 +227,8 @@ def _extremum(
         initial: Any = None,
         where: Any = None,
     ) -> Array:
-        if initial is None and where is None:
-            fast = short(a, axis, keepdims)
+        if initial is None and where is None and not keepdims:
+            fast = short(a, axis)
             if fast is not None:
                 return fast
         try:
@@ -300,6 +309,7 @@ def _quantifier(name: str, primitive: str, combine: str, identity: bool, text: s
         x = masked(truth(array(a, where_)), where, identity, where_)
         return fold(where_, primitive, x, axis, keepdims, None, combine)
 
+    shown = "[False,  True]" if name == "all" else "[ True,  True]"
     function.__name__ = function.__qualname__ = name
     function.__module__ = __name__
     function.__doc__ = f"""Whether {text} over axes.
@@ -317,7 +327,7 @@ def _quantifier(name: str, primitive: str, combine: str, identity: bool, text: s
     Example:
         >>> import fx.numpy as jnp
         >>> jnp.{name}(jnp.array([[True, False], [True, True]]), axis=1)
-        {"Array([False,  True], dtype=bool)" if name == "all" else "Array([ True,  True], dtype=bool)"}
+        Array({shown}, dtype=bool)
     """
     return function
 

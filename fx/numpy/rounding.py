@@ -9,6 +9,7 @@ import numpy as np
 from fx import dtypes
 from fx.core.primitive import P, lit
 from fx.errors import FxTypeError, FxValueError, public
+from fx.numpy.arithmetic import remainder
 from fx.numpy.promotion import (
     array,
     broadcast,
@@ -21,7 +22,6 @@ from fx.numpy.promotion import (
     promote_inexact,
     select,
 )
-from fx.numpy.ufuncs import remainder
 
 
 @public
@@ -74,26 +74,6 @@ def _rounded(x: Any, digits: int) -> Any:
 
 
 around = round
-
-
-@public
-def fix(x: Any, out: None = None) -> Any:
-    """The integer part, rounded towards zero.
-
-    Args:
-        x: array or number of a real dtype.
-        out: must be None.
-
-    Example:
-        >>> import fx.numpy as jnp
-        >>> jnp.fix(jnp.array([1.7, -1.7]))
-        Array([ 1., -1.], dtype=float32)
-    """
-    no_out(out, "numpy.fix")
-    y = array(x, "numpy.fix")
-    if not dtypes.is_inexact(y.dtype):
-        return y
-    return select(P.lt(y, lit(y, 0)), P.ceil(y), P.floor(y))
 
 
 @public

@@ -14,8 +14,9 @@ import numpy as np
 
 import fx.ops  # noqa: F401  (registers the primitives)
 from fx import dtypes
+from fx.calls.while_loop import while_loop
 from fx.core.primitive import P, lit
-from fx.errors import FxTypeError
+from fx.errors import FxTypeError, public
 from fx.numpy import dispatch
 from fx.numpy.dispatch import (
     BFLOAT16,
@@ -25,7 +26,6 @@ from fx.numpy.dispatch import (
     NONE,
     NUMBER,
     REAL,
-    SINGLE_DOUBLE,
 )
 from fx.numpy.documents import document
 from fx.numpy.promotion import (
@@ -33,6 +33,7 @@ from fx.numpy.promotion import (
     array,
     broadcast,
     cast,
+    expand_to,
     inexact_operands,
     joined,
     numeric_operands,
@@ -53,84 +54,6 @@ _PROMOTED = "the promoted dtype"
 def _doc(*row: Any, arity: int = 1) -> str:
     __test__[row[0]] = text = document(*row, arity=arity)
     return text
-
-
-# ------------------------------------------------------------------ one array, inexact
-def _float(
-    name: str,
-    ufunc: Any,
-    summary: str,
-    example: str,
-    shown: str,
-    primitive: str | Callable[[Any], Any] = "",
-    fast: frozenset = SINGLE_DOUBLE,
-) -> Callable[[Any], Any]:
-    compute = primitive if callable(primitive) else getattr(P, primitive or name)
-
-    def general(x: Any) -> Any:
-        return compute(*promote_inexact(f"numpy.{name}", x))
-
-    doc = _doc(name, summary, _TO_FLOAT, "inexact", example, shown)
-    return dispatch.unary(name, doc, general, ufunc, fast if ufunc else NONE)
-
-
-def _log_base(base: float) -> Callable[[Any], Any]:
-    def compute(x: Any) -> Any:
-        return P.div(P.log(x), lit(x, math.log(base)))
-
-    return compute
-
-
-sin = _float("sin", np.sin, "Sine of an angle in radians", "1.0", "?")
-cos = _float("cos", np.cos, "Cosine of an angle in radians", "1.0", "?")
-tan = _float("tan", np.tan, "Tangent of an angle in radians", "1.0", "?")
-arcsin = _float("arcsin", np.arcsin, "Inverse sine, in [-π/2, π/2]", "1.0", "?", "asin")
-arccos = _float("arccos", np.arccos, "Inverse cosine, in [0, π]", "0.0", "?", "acos")
-arctan = _float("arctan", np.arctan, "Inverse tangent, in [-π/2, π/2]", "1.0", "?", "atan")
-sinh = _float("sinh", np.sinh, "Hyperbolic sine, (eˣ - e⁻ˣ)/2", "1.0", "?")
-cosh = _float("cosh", np.cosh, "Hyperbolic cosine, (eˣ + e⁻ˣ)/2", "1.0", "?")
-tanh = _float("tanh", np.tanh, "Hyperbolic tangent, sinh(x)/cosh(x)", "1.0", "?")
-arcsinh = _float("arcsinh", np.arcsinh, "Inverse hyperbolic sine", "1.0", "?", "asinh")
-arccosh = _float("arccosh", np.arccosh, "Inverse hyperbolic cosine", "2.0", "?", "acosh")
-arctanh = _float("arctanh", np.arctanh, "Inverse hyperbolic tangent", "0.5", "?", "atanh")
-exp = _float("exp", np.exp, "Exponential, eˣ", "1.0", "?")
-exp2 = _float("exp2", np.exp2, "Power of two, 2ˣ", "3.0", "?")
-expm1 = _float("expm1", np.expm1, "eˣ - 1, exact for small x", "1e-5", "?")
-log = _float("log", np.log, "Natural logarithm; NaN for negative numbers", "2.0", "?")
-log1p = _float("log1p", np.log1p, "log(1 + x), exact for small x", "1e-5", "?")
-log2 = _float("log2", None, "Logarithm to base 2", "8.0", "?", _log_base(2.0))
-log10 = _float("log10", None, "Logarithm to base 10", "100.0", "?", _log_base(10.0))
-sqrt = _float("sqrt", np.sqrt, "Square root; NaN for negative numbers", "2.0", "?")
-cbrt = _float("cbrt", np.cbrt, "Cube root", "27.0", "?")
-rint = _float(
-    "rint", np.rint, "Nearest integer, ties to even", "2.5", "?", lambda x: _round_even(x)
-)
-degrees = _float(
-    "degrees", None, "Radians to degrees, 180 x/π", "3.1415927", "?",
-    lambda x: P.mul(x, lit(x, 180 / math.pi)),
-)  # fmt: skip
-radians = _float(
-    "radians", None, "Degrees to radians, π x/180", "180.0", "?",
-    lambda x: P.mul(x, lit(x, math.pi / 180)),
-)  # fmt: skip
-
-
-def _round_even(x: Any) -> Any:
-    if x.dtype.kind == "c":
-        return P.complex(_round_even(P.real(x)), _round_even(P.imag(x)))
-    return P.round(x, rounding_method=1)
-
-
-def _sinc(x: Any) -> Any:
-    zero = P.eq(x, lit(x, 0))
-    angle = P.mul(lit(x, math.pi), select(zero, lit(x, 1), x))
-    # Near 0 the series 1 - (πx)²/6 keeps the derivatives right, the second included.
-    y = P.mul(lit(x, math.pi), x)
-    series = P.sub(lit(x, 1), P.mul(lit(x, 1 / 6), P.mul(y, y)))
-    return select(zero, series, P.div(P.sin(angle), angle))
-
-
-sinc = _float("sinc", None, "sin(πx)/(πx), and 1 at 0", "0.5", "?", _sinc)
 
 
 # ------------------------------------------------------------------ one array, any number
@@ -222,44 +145,123 @@ def _positive(x: Any) -> Any:
 
 _SIGNED = "of any numeric dtype but bool"
 negative = _number(
-    "negative", np.negative, "-x", "jnp.array([1, -2])", "?", _strict("negative", "neg"),
-    NUMBER, _SIGNED,
-)  # fmt: skip
-positive = _number("positive", np.positive, "+x", "jnp.array([1, -2])", "?", _positive, NUMBER)
+    "negative",
+    np.negative,
+    "-x",
+    "jnp.array([1, -2])",
+    "Array([-1,  2], dtype=int32)",
+    _strict("negative", "neg"),
+    NUMBER,
+    _SIGNED,
+)
+positive = _number(
+    "positive",
+    np.positive,
+    "+x",
+    "jnp.array([1, -2])",
+    "Array([ 1, -2], dtype=int32)",
+    _positive,
+    NUMBER,
+)
 absolute = _number(
-    "absolute", np.absolute, "Absolute value; the modulus of complex numbers",
-    "jnp.array([1, -2])", "?", _absolute, REAL, gives="real",
-)  # fmt: skip
-fabs = _number("fabs", None, "Absolute value as a float", "jnp.array([1, -2])", "?", _fabs)
+    "absolute",
+    np.absolute,
+    "Absolute value; the modulus of complex numbers",
+    "jnp.array([1, -2])",
+    "Array([1, 2], dtype=int32)",
+    _absolute,
+    REAL,
+    gives="real",
+)
+fabs = _number(
+    "fabs",
+    None,
+    "Absolute value as a float",
+    "jnp.array([1, -2])",
+    "Array([1., 2.], dtype=float32)",
+    _fabs,
+)
 sign = _number(
-    "sign", np.sign, "-1, 0 or 1 by the sign; x/|x| for complex numbers",
-    "jnp.array([3, 0, -2])", "?", _strict("sign", "sign"), INTEGER, _SIGNED,
-)  # fmt: skip
-square = _number("square", np.square, "x²", "jnp.array([1, -2])", "?", _square, REAL | COMPLEX)
+    "sign",
+    np.sign,
+    "-1, 0 or 1 by the sign; x/|x| for complex numbers",
+    "jnp.array([3, 0, -2])",
+    "Array([ 1,  0, -1], dtype=int32)",
+    _strict("sign", "sign"),
+    INTEGER,
+    _SIGNED,
+)
+square = _number(
+    "square",
+    np.square,
+    "x²",
+    "jnp.array([1, -2])",
+    "Array([1, 4], dtype=int32)",
+    _square,
+    REAL | COMPLEX,
+)
 reciprocal = _number(
-    "reciprocal", None, "1/x", "jnp.array([2.0, 4.0])", "?", _reciprocal, gives="inexact"
+    "reciprocal",
+    None,
+    "1/x",
+    "jnp.array([2.0, 4.0])",
+    "Array([0.5 , 0.25], dtype=float32)",
+    _reciprocal,
+    gives="inexact",
 )
 conjugate = _number(
-    "conjugate", np.conjugate, "Complex conjugate", "jnp.array([1 + 2j])", "?", _conjugate,
+    "conjugate",
+    np.conjugate,
+    "Complex conjugate",
+    "jnp.array([1 + 2j])",
+    "Array([1.-2.j], dtype=complex64)",
+    _conjugate,
     COMPLEX,
-)  # fmt: skip
-real = _number("real", None, "Real part", "jnp.array([1 + 2j])", "?", _real, gives="real")
-imag = _number(
-    "imag", None, "Imaginary part, 0 for real numbers", "jnp.array([1 + 2j])", "?", _imag,
+)
+real = _number(
+    "real",
+    None,
+    "Real part",
+    "jnp.array([1 + 2j])",
+    "Array([1.], dtype=float32)",
+    _real,
     gives="real",
-)  # fmt: skip
+)
+imag = _number(
+    "imag",
+    None,
+    "Imaginary part, 0 for real numbers",
+    "jnp.array([1 + 2j])",
+    "Array([2.], dtype=float32)",
+    _imag,
+    gives="real",
+)
 floor = _number(
-    "floor", np.floor, "Largest integer that is not larger, as a float", "jnp.array([1.5, -1.5])",
-    "?", _integers_as_they_are(lambda x: P.floor(x)), FLOAT,
-)  # fmt: skip
+    "floor",
+    np.floor,
+    "Largest integer that is not larger, as a float",
+    "jnp.array([1.5, -1.5])",
+    "Array([ 1., -2.], dtype=float32)",
+    _integers_as_they_are(lambda x: P.floor(x)),
+    FLOAT,
+)
 ceil = _number(
-    "ceil", np.ceil, "Smallest integer that is not smaller, as a float", "jnp.array([1.5, -1.5])",
-    "?", _integers_as_they_are(lambda x: P.ceil(x)), FLOAT,
-)  # fmt: skip
+    "ceil",
+    np.ceil,
+    "Smallest integer that is not smaller, as a float",
+    "jnp.array([1.5, -1.5])",
+    "Array([ 2., -1.], dtype=float32)",
+    _integers_as_they_are(lambda x: P.ceil(x)),
+    FLOAT,
+)
 trunc = _number(
-    "trunc", None, "Integer part, rounded towards zero", "jnp.array([1.5, -1.5])", "?",
+    "trunc",
+    None,
+    "Integer part, rounded towards zero",
+    "jnp.array([1.5, -1.5])",
+    "Array([ 1., -1.], dtype=float32)",
     _integers_as_they_are(_truncate),
-)  # fmt: skip
+)
 
 
 # ------------------------------------------------------------------ two arrays
@@ -338,38 +340,90 @@ def _or(x: Any, y: Any) -> Any:
     return P.table["or"](*broadcast("or", [x, y]))
 
 
-ADD, add = _binary("add", np.add, "x + y", "1, jnp.array([1.5, 2])", "?", _bound("add"), NUMBER)
+ADD, add = _binary(
+    "add",
+    np.add,
+    "x + y",
+    "1, jnp.array([1.5, 2])",
+    "Array([2.5, 3. ], dtype=float32)",
+    _bound("add"),
+    NUMBER,
+)
 SUBTRACT, subtract = _binary(
-    "subtract", np.subtract, "x - y", "1, jnp.array([1.5, 2])", "?",
-    _no_bool("subtract", "Use x ^ y for masks, or x.astype('int32')."), NUMBER,
-)  # fmt: skip
+    "subtract",
+    np.subtract,
+    "x - y",
+    "1, jnp.array([1.5, 2])",
+    "Array([-0.5, -1. ], dtype=float32)",
+    _no_bool("subtract", "Use x ^ y for masks, or x.astype('int32')."),
+    NUMBER,
+)
 MULTIPLY, multiply = _binary(
-    "multiply", np.multiply, "x · y", "2, jnp.array([1.5, 2])", "?", _bound("mul"), NUMBER
+    "multiply",
+    np.multiply,
+    "x · y",
+    "2, jnp.array([1.5, 2])",
+    "Array([3., 4.], dtype=float32)",
+    _bound("mul"),
+    NUMBER,
 )
 DIVIDE, divide = _binary(
-    "divide", np.divide, "x / y, inexact also for integers", "1, jnp.array([2, 4])", "?",
-    _bound("div"), FLOAT | BFLOAT16 | COMPLEX, inexact_operands, _TO_FLOAT, "inexact",
-)  # fmt: skip
+    "divide",
+    np.divide,
+    "x / y, inexact also for integers",
+    "1, jnp.array([2, 4])",
+    "Array([0.5 , 0.25], dtype=float32)",
+    _bound("div"),
+    FLOAT | BFLOAT16 | COMPLEX,
+    inexact_operands,
+    _TO_FLOAT,
+    "inexact",
+)
 FLOOR_DIVIDE, floor_divide = _binary(
-    "floor_divide", None, "⌊x / y⌋, rounded towards minus infinity", "jnp.array([7, -7]), 2", "?",
-    _floor_divide, prepare=numeric_operands,
-)  # fmt: skip
+    "floor_divide",
+    None,
+    "⌊x / y⌋, rounded towards minus infinity",
+    "jnp.array([7, -7]), 2",
+    "Array([ 3, -4], dtype=int32)",
+    _floor_divide,
+    prepare=numeric_operands,
+)
 REMAINDER, remainder = _binary(
-    "remainder", None, "x - y ⌊x / y⌋: the remainder with the sign of y", "jnp.array([7, -7]), 4",
-    "?", _remainder, prepare=numeric_operands,
-)  # fmt: skip
+    "remainder",
+    None,
+    "x - y ⌊x / y⌋: the remainder with the sign of y",
+    "jnp.array([7, -7]), 4",
+    "Array([3, 1], dtype=int32)",
+    _remainder,
+    prepare=numeric_operands,
+)
 _, fmod = _binary(
-    "fmod", None, "The remainder of x / y with the sign of x", "jnp.array([7, -7]), 4", "?",
-    _fmod, prepare=numeric_operands,
-)  # fmt: skip
+    "fmod",
+    None,
+    "The remainder of x / y with the sign of x",
+    "jnp.array([7, -7]), 4",
+    "Array([ 3, -3], dtype=int32)",
+    _fmod,
+    prepare=numeric_operands,
+)
 _, maximum = _binary(
-    "maximum", np.maximum, "The larger of x and y; NaN if one is NaN", "jnp.array([1, 5]), 3",
-    "?", _bound("max"), INTEGER | FLOAT,
-)  # fmt: skip
+    "maximum",
+    np.maximum,
+    "The larger of x and y; NaN if one is NaN",
+    "jnp.array([1, 5]), 3",
+    "Array([3, 5], dtype=int32)",
+    _bound("max"),
+    INTEGER | FLOAT,
+)
 _, minimum = _binary(
-    "minimum", np.minimum, "The smaller of x and y; NaN if one is NaN", "jnp.array([1, 5]), 3",
-    "?", _bound("min"), INTEGER | FLOAT,
-)  # fmt: skip
+    "minimum",
+    np.minimum,
+    "The smaller of x and y; NaN if one is NaN",
+    "jnp.array([1, 5]), 3",
+    "Array([1, 3], dtype=int32)",
+    _bound("min"),
+    INTEGER | FLOAT,
+)
 
 
 def _ignoring_nan(primitive: str) -> Callable[[Any, Any], Any]:
@@ -385,38 +439,21 @@ def _ignoring_nan(primitive: str) -> Callable[[Any, Any], Any]:
 
 
 _, fmax = _binary(
-    "fmax", None, "The larger of x and y, ignoring NaN", "jnp.array([1, jnp.nan]), 0.5", "?",
+    "fmax",
+    None,
+    "The larger of x and y, ignoring NaN",
+    "jnp.array([1, jnp.nan]), 0.5",
+    "Array([1. , 0.5], dtype=float32)",
     _ignoring_nan("max"),
-)  # fmt: skip
+)
 _, fmin = _binary(
-    "fmin", None, "The smaller of x and y, ignoring NaN", "jnp.array([1, jnp.nan]), 0.5", "?",
+    "fmin",
+    None,
+    "The smaller of x and y, ignoring NaN",
+    "jnp.array([1, jnp.nan]), 0.5",
+    "Array([0.5, 0.5], dtype=float32)",
     _ignoring_nan("min"),
-)  # fmt: skip
-
-
-def _hypot(x: Any, y: Any) -> Any:
-    x, y = P.abs(x), P.abs(y)
-    large, small = P.max(x, y), P.min(x, y)
-    # Scaled by the larger leg, so that the squares do not overflow.
-    flat = P.eq(large, lit(large, 0))
-    ratio = P.div(small, select(flat, lit(large, 1), large))
-    size = P.mul(large, P.sqrt(P.add(lit(ratio, 1), P.mul(ratio, ratio))))
-    infinite = P.eq(large, lit(large, math.inf))
-    return select(flat, large, select(infinite, large, size))
-
-
-_, hypot = _binary(
-    "hypot", None, "√(x² + y²) without overflow", "3.0, 4.0", "?", _hypot,
-    prepare=inexact_operands, takes=_TO_FLOAT, gives="floating",
-)  # fmt: skip
-_, arctan2 = _binary(
-    "arctan2", np.arctan2, "Angle of the point (y, x) = the two arguments, in [-π, π]",
-    "1.0, -1.0", "?", _bound("atan2"), SINGLE_DOUBLE, inexact_operands, _TO_FLOAT, "floating",
-)  # fmt: skip
-_, nextafter = _binary(
-    "nextafter", None, "The next representable number after x towards y", "1.0, 2.0", "?",
-    _bound("nextafter"), prepare=inexact_operands, takes=_TO_FLOAT, gives="floating",
-)  # fmt: skip
+)
 
 
 # ------------------------------------------------------------------ powers
@@ -450,17 +487,102 @@ def _typed(x: Any, y: Any) -> Any:
 POWER = dispatch.Binary("power", _power)
 power = POWER.function(
     _doc(
-        "power", "xʸ; a Python integer y multiplies repeatedly", "of numeric dtypes", _PROMOTED,
-        "jnp.array([2.0, 3.0]), 2", "?", arity=2,
+        "power",
+        "xʸ; a Python integer y multiplies repeatedly",
+        "of numeric dtypes",
+        _PROMOTED,
+        "jnp.array([2.0, 3.0]), 2",
+        "Array([4., 9.], dtype=float32)",
+        arity=2,
     )
-)  # fmt: skip
+)
 _, float_power = _binary(
-    "float_power", None, "xʸ in floating point", "jnp.array([2, 3]), -1", "?", _bound("pow"),
-    prepare=inexact_operands, takes=_TO_FLOAT, gives="inexact",
-)  # fmt: skip
+    "float_power",
+    None,
+    "xʸ in floating point",
+    "jnp.array([2, 3]), -1",
+    "Array([0.5       , 0.33333334], dtype=float32)",
+    _bound("pow"),
+    prepare=inexact_operands,
+    takes=_TO_FLOAT,
+    gives="inexact",
+)
+
+
+# ------------------------------------------------------------------ integers
+def _euclid(x: Any, y: Any) -> Any:
+    """Greatest common divisor: remainders until one is 0, at most log_φ(2^bits) steps."""
+
+    def unfinished(pair: Any) -> Any:
+        axes = tuple(range(pair[1].ndim))
+        return P.reduce_or(P.ne(pair[1], lit(pair[1], 0)), axes=axes)
+
+    def step(pair: Any) -> Any:
+        a, b = pair
+        done = P.eq(b, lit(b, 0))
+        rest = P.rem(a, select(done, lit(b, 1), b))
+        return select(done, a, b), select(done, b, rest)
+
+    shape = x.shape or y.shape
+    start = expand_to(P.abs(x), shape), expand_to(P.abs(y), shape)
+    if x.dtype.kind == "u":
+        start = expand_to(x, shape), expand_to(y, shape)
+    return while_loop(unfinished, step, start)[0]
+
+
+def _integers(name: str, x: Any) -> None:
+    if not dtypes.is_integer(x.dtype):
+        raise FxTypeError(f"numpy.{name} expects integers, got {x.aval.short()}.")
+
+
+def _gcd(x: Any, y: Any) -> Any:
+    _integers("gcd", x)
+    return _euclid(x, y)
+
+
+def _lcm(x: Any, y: Any) -> Any:
+    _integers("lcm", x)
+    divisor = _euclid(x, y)
+    safe = select(P.eq(divisor, lit(divisor, 0)), lit(divisor, 1), divisor)
+    product = P.mul(P.div(x, safe), y)
+    return product if x.dtype.kind == "u" else P.abs(product)
+
+
+_, gcd = _binary(
+    "gcd",
+    None,
+    "Greatest common divisor, not negative",
+    "jnp.array([12, 18]), 8",
+    "Array([4, 2], dtype=int32)",
+    _gcd,
+    takes="of integer dtypes",
+)
+_, lcm = _binary(
+    "lcm",
+    None,
+    "Least common multiple, not negative",
+    "jnp.array([4, 6]), 10",
+    "Array([20, 30], dtype=int32)",
+    _lcm,
+    takes="of integer dtypes",
+)
+
+
+@public
+def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
+    """Quotient rounded down and remainder: `floor_divide` and `remainder` together.
+
+    Args:
+        x1, x2: real arrays or numbers that broadcast.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> jnp.divmod(jnp.array([7, -7]), 2)
+        (Array([ 3, -4], dtype=int32), Array([1, 1], dtype=int32))
+    """
+    return floor_divide(x1, x2), remainder(x1, x2)
+
 
 abs = absolute
-acos, acosh, asin, asinh = arccos, arccosh, arcsin, arcsinh
-atan, atanh, atan2 = arctan, arctanh, arctan2
-conj, deg2rad, rad2deg = conjugate, radians, degrees
+conj = conjugate
 true_divide, mod, pow = divide, remainder, power
