@@ -21,6 +21,15 @@ from fx.ops.numerics import portable
 
 Unary("portable_log", portable.log, lambda t, x, out: P.div(t, x), "f")
 Unary("portable_log1p", portable.log1p, lambda t, x, out: P.div(t, P.add(x, lit(x, 1))), "f")
+Unary("portable_exp", portable.exp, lambda t, x, out: P.mul(t, out), "f")
+
+
+def _erf_tangent(t: Any, x: Any, out: Any) -> Any:
+    slope = P.mul(lit(x, 2 / math.sqrt(math.pi)), P.exp(P.neg(P.mul(x, x))))
+    return P.mul(t, slope)
+
+
+Unary("portable_erf", portable.erf, _erf_tangent, "f")
 
 
 def _erf_inv_tangent(t: Any, x: Any, out: Any) -> Any:

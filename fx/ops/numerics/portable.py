@@ -1,4 +1,4 @@
-"""Logarithms and the inverse error function whose float32 results are the same on every machine.
+"""Elementary functions whose float32 results are the same on every machine.
 
 Random samples should not change with the CPU or with the version of a math library, so what they
 are made of is a fixed program here: polynomials whose every rounding is written out. Each step
@@ -10,9 +10,9 @@ float64 sum rounded to float32 is one. (The sum is rounded twice, which matters 
 steps; `fma` corrects it, the polynomials do not.) Half precision goes through float32. float64 is
 computed by the same formulas without fused steps, so its last bits are not portable.
 
-Sources: the logarithm is `logf` of the Cephes library (Moshier), in the arrangement of Pommier's
-sse_mathfun; log1p is the rational approximation of Cephes' `log1p`; the inverse error function is
-from Giles, "Approximating the erfinv function", GPU Computing Gems, 2011.
+Sources: exp, log and log1p are those of the Cephes library (Moshier), the first two in the
+arrangement of Pommier's sse_mathfun; erf is Eigen's rational approximation; its inverse is from
+Giles, "Approximating the erfinv function", GPU Computing Gems, 2011.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,6 +20,8 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+
+from fx.ops.numerics import special
 
 Array = Any  # an ndarray of the array module that the caller passes as `xp`
 
@@ -36,6 +38,36 @@ _LOG_P = (
 )
 # log(2) in two parts; the first has few bits, so that its multiples are exact
 _LOG2_HIGH, _LOG2_LOW = 0.693359375, -2.12194440e-4
+
+# exp(x) = 1 + x + x**2 P(x)
+_EXP_P = (
+    1.9875691500e-4,
+    1.3981999507e-3,
+    8.3334519073e-3,
+    4.1665795894e-2,
+    1.6666665459e-1,
+    5.0000001201e-1,
+)
+_LOG2_E = np.float32(1.44269504088896341)
+
+# erf(x) = x P(x**2) / Q(x**2), and 1 in float32 from the limit on
+_ERF_LIMIT = np.float32(3.832506856900711)
+_ERF_NUMERATOR = (
+    2.2905065861350646e-4,
+    3.4082910107109506e-3,
+    5.0955695062380861e-2,
+    1.8520832239976145e-1,
+    1.128379143519084,
+)
+_ERF_DENOMINATOR = (
+    -1.1791602954361697e-7,
+    2.3547966471313185e-5,
+    1.0179625278914885e-3,
+    1.4070470171167667e-2,
+    1.1098505178285362e-1,
+    4.9746925110067538e-1,
+    1.0,
+)
 
 _LOG1P_SMALL = 0.41421356237309504880  # sqrt(2) - 1
 _LOG1P_NUMERATOR = (
@@ -179,9 +211,22 @@ def _rounded(constants: Sequence[Any]) -> tuple[Any, ...]:
 
 _LOG_P = tuple(_rounded(part) for part in _LOG_P)
 _LOG2_HIGH, _LOG2_LOW = _rounded((_LOG2_HIGH, _LOG2_LOW))
+_EXP_P = _rounded(_EXP_P)
+_ERF_NUMERATOR = _rounded(_ERF_NUMERATOR)
+_ERF_DENOMINATOR = _rounded(_ERF_DENOMINATOR)
 _LOG1P_NUMERATOR_32 = _rounded(_LOG1P_NUMERATOR)
 _LOG1P_DENOMINATOR_32 = _rounded(_LOG1P_DENOMINATOR)
 _ERF_INV_32 = tuple((limit, shift, _rounded(p)) for limit, shift, p in _ERF_INV_32)
+
+
+def exp(xp: Any, x: Array) -> Array:
+    """Exponential function; float32 results below 2**-126 are 0.
+
+    Example:
+      >>> exp(np, np.float32([0.0, 1.0, -np.inf]))
+      array([1.       , 2.7182817, 0.       ], dtype=float32)
+    """
+    return _by_dtype(xp, x, _exp_32, lambda xp, x: xp.exp(x))
 
 
 def log(xp: Any, x: Array) -> Array:
@@ -197,6 +242,16 @@ def log(xp: Any, x: Array) -> Array:
 def log1p(xp: Any, x: Array) -> Array:
     """log(1 + x), accurate near 0."""
     return _by_dtype(xp, x, _log1p_32, _log1p_64)
+
+
+def erf(xp: Any, x: Array) -> Array:
+    """The error function.
+
+    Example:
+      >>> erf(np, np.float32([0.5, -9.0]))
+      array([ 0.5204999, -1.       ], dtype=float32)
+    """
+    return _by_dtype(xp, x, _erf_32, special.erf)
 
 
 def erf_inv(xp: Any, x: Array) -> Array:
@@ -233,6 +288,27 @@ def _horner(y: Array, x: Array, coefficients: Sequence[float]) -> Array:
         wide += c
         y = wide.astype(np.float32)
     return y
+
+
+def _exp_32(xp: Any, x: Array) -> Array:
+    x = xp.clip(x, np.float32(-87.8), np.float32(88.8))
+    n = xp.floor((x * np.float64(_LOG2_E) + 0.5).astype(np.float32))
+    n = xp.clip(n, np.float32(-127), np.float32(127))
+    x = x - n * np.float32(_LOG2_HIGH)  # the product is exact
+    wide = (x - n * np.float64(_LOG2_LOW)).astype(np.float32).astype(np.float64)
+    y = _horner(np.float32(_EXP_P[0]), wide, _EXP_P[1:])
+    x = wide.astype(np.float32)
+    y = (y * (x * x).astype(np.float64) + x).astype(np.float32) + np.float32(1)
+    power = ((xp.nan_to_num(n).astype(np.int32) + 127) << 23).view(np.float32)
+    y = y * power
+    return xp.where(y < _TINY, np.float32(0), y)
+
+
+def _erf_32(xp: Any, x: Array) -> Array:
+    wide = (x * x).astype(np.float64)
+    numerator = x * _horner(np.float32(_ERF_NUMERATOR[0]), wide, _ERF_NUMERATOR[1:])
+    y = numerator / _horner(np.float32(_ERF_DENOMINATOR[0]), wide, _ERF_DENOMINATOR[1:])
+    return xp.where(xp.abs(x) >= _ERF_LIMIT, xp.copysign(np.float32(1), x), y)
 
 
 def _log_32(xp: Any, x: Array) -> Array:

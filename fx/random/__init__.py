@@ -1,0 +1,78 @@
+"""Random numbers as pure functions of keys, with the names and the numbers of `jax.random`.
+
+    key = fx.random.key(0)
+    key, subkey = fx.random.split(key)
+    x = fx.random.normal(subkey, (3,))
+
+The generator is Threefry-2x32. For the same key the results equal those of `jax.random` bit for
+bit in float32, except where a function's documentation says otherwise.
+"""
+
+from fx.random.continuous import (
+    cauchy,
+    exponential,
+    gumbel,
+    laplace,
+    logistic,
+    pareto,
+    rayleigh,
+    triangular,
+    weibull_min,
+)
+from fx.random.discrete import categorical, choice, geometric, permutation
+from fx.random.keys import (
+    PRNGKey,
+    clone,
+    fold_in,
+    key,
+    key_data,
+    key_dtype,
+    key_impl,
+    split,
+    wrap_key_data,
+)
+from fx.random.normal import (
+    double_sided_maxwell,
+    lognormal,
+    maxwell,
+    normal,
+    truncated_normal,
+    wald,
+)
+from fx.random.uniform import bernoulli, bits, rademacher, randint, uniform
+
+__all__ = [
+    "PRNGKey",
+    "bernoulli",
+    "bits",
+    "categorical",
+    "cauchy",
+    "choice",
+    "clone",
+    "double_sided_maxwell",
+    "exponential",
+    "fold_in",
+    "geometric",
+    "gumbel",
+    "key",
+    "key_data",
+    "key_dtype",
+    "key_impl",
+    "laplace",
+    "logistic",
+    "lognormal",
+    "maxwell",
+    "normal",
+    "pareto",
+    "permutation",
+    "rademacher",
+    "randint",
+    "rayleigh",
+    "split",
+    "triangular",
+    "truncated_normal",
+    "uniform",
+    "wald",
+    "weibull_min",
+    "wrap_key_data",
+]

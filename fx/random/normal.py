@@ -1,0 +1,239 @@
+"""Normal distributions: normal, truncated, log-normal, and what is made of several normals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fx import dtypes
+from fx.core.array import Array
+from fx.core.primitive import P, lit
+from fx.errors import public
+from fx.random.arguments import (
+    ArrayLike,
+    draw_unit,
+    float_dtype,
+    parameter,
+    sample_shape,
+    single_key,
+    split_key,
+)
+from fx.random.uniform import scaled_uniform, signs
+
+
+@public
+def normal(key: ArrayLike, shape: Sequence[int] = (), dtype: Any = None) -> Array:
+    """Standard normal numbers: density exp(-x**2 / 2) / sqrt(2 pi).
+
+    A uniform number goes through the inverse of the distribution function. float32 results are
+    the same on every machine, bit for bit, and lie in [-5.42, 5.42]: there are 2**23 of them.
+
+    Args:
+        key: a random key.
+        shape: of the result.
+        dtype: a floating or complex dtype; the default float one if None. A complex number has
+            independent parts of variance 1/2.
+
+    Raises:
+        FxTypeError: the dtype is neither floating nor complex; not a key.
+
+    Example:
+        >>> import fx
+        >>> fx.random.normal(fx.random.key(0), (3,))
+        Array([ 1.6226422 ,  2.0252647 , -0.43359444], dtype=float32)
+    """
+    key = single_key("normal", key)
+    size = sample_shape("normal", shape)
+    if dtype is not None and dtypes.is_complex(dtypes.check_user_dtype(dtype, "random.normal")):
+        return _complex_normal(key, size, dtypes.canonicalize(dtype))
+    return draw_normal(key, size, float_dtype("normal", dtype))
+
+
+def draw_normal(key: Array, shape: tuple[int, ...], dtype: np.dtype) -> Array:
+    """`normal` of a floating dtype for checked arguments."""
+    lowest = np.nextafter(np.asarray(-1, dtype), np.asarray(0, dtype))
+    u = scaled_uniform("normal", key, shape, dtype, lowest, 1)
+    return P.mul(lit(u, math.sqrt(2)), P.portable_erf_inv(u))
+
+
+def _complex_normal(key: Array, shape: tuple[int, ...], dtype: np.dtype) -> Array:
+    part = dtypes.real_dtype(dtype)
+    root = math.sqrt(2)
+    real, imaginary = (draw_normal(k, shape, part) for k in split_key(key))
+    return P.complex(P.div(real, lit(real, root)), P.div(imaginary, lit(imaginary, root)))
+
+
+@public
+def truncated_normal(
+    key: ArrayLike,
+    lower: ArrayLike,
+    upper: ArrayLike,
+    shape: Sequence[int] | None = None,
+    dtype: Any = None,
+) -> Array:
+    """Standard normal numbers under the condition lower < x < upper.
+
+    Args:
+        key: a random key.
+        lower, upper: bounds, which broadcast together.
+        shape: of the result, to which the bounds broadcast; theirs if None.
+        dtype: a floating dtype; the default one if None.
+
+    Raises:
+        FxTypeError: the dtype is not floating; not a key.
+        ShapeError: the bounds do not broadcast to `shape`.
+
+    Example:
+        >>> import fx
+        >>> fx.random.truncated_normal(fx.random.key(0), -2, 2, (3,))
+        Array([ 1.4444318 ,  1.7005542 , -0.41120392], dtype=float32)
+    """
+    key = single_key("truncated_normal", key)
+    kind = float_dtype("truncated_normal", dtype, lower, upper)
+    low, high = (parameter("truncated_normal", "bounds", x, kind) for x in (lower, upper))
+    size = sample_shape("truncated_normal", shape, low.shape, high.shape)
+    root = math.sqrt(2)
+    ends = [P.portable_erf(P.div(x, lit(x, root))) for x in (low, high)]
+    u = scaled_uniform("truncated_normal", key, size, kind, *ends)
+    x = P.mul(lit(u, root), P.portable_erf_inv(u))
+    low, high = (P.stop_gradient(parameter("", "", x, kind, size)) for x in (low, high))
+    infinity = lit(x, math.inf)
+    return P.clamp(P.nextafter(low, infinity), x, P.nextafter(high, P.neg(infinity)))
+
+
+@public
+def lognormal(
+    key: ArrayLike,
+    sigma: ArrayLike = 1.0,
+    shape: Sequence[int] | None = None,
+    dtype: Any = None,
+) -> Array:
+    """Numbers whose logarithm is normal with mean 0 and standard deviation sigma.
+
+    Args:
+        key: a random key.
+        sigma: standard deviations of the logarithm.
+        shape: of the result, to which sigma broadcasts; that of sigma if None.
+        dtype: a floating dtype; the default one if None.
+
+    Raises:
+        FxTypeError: the dtype is not floating; not a key.
+
+    Example:
+        >>> import fx
+        >>> fx.random.lognormal(fx.random.key(0), 0.5, (2,))
+        Array([2.2507935, 2.7525203], dtype=float32)
+    """
+    key = single_key("lognormal", key)
+    kind = float_dtype("lognormal", dtype, sigma)
+    size = sample_shape("lognormal", shape, np.shape(sigma))
+    scale = parameter("lognormal", "sigma", sigma, kind, size)
+    return P.portable_exp(P.mul(draw_normal(key, size, kind), scale))
+
+
+@public
+def maxwell(key: ArrayLike, shape: Sequence[int] = (), dtype: Any = None) -> Array:
+    """Numbers of density sqrt(2 / pi) x**2 exp(-x**2 / 2) on x >= 0.
+
+    The length of a vector of three normal numbers.
+
+    Args:
+        key: a random key.
+        shape: of the result.
+        dtype: a floating dtype; the default one if None.
+
+    Raises:
+        FxTypeError: the dtype is not floating; not a key.
+
+    Example:
+        >>> import fx
+        >>> fx.random.maxwell(fx.random.key(0), (2,))
+        Array([2.6309433, 1.3640685], dtype=float32)
+    """
+    key = single_key("maxwell", key)
+    return _maxwell(key, sample_shape("maxwell", shape), float_dtype("maxwell", dtype))
+
+
+def _maxwell(key: Array, shape: tuple[int, ...], dtype: np.dtype) -> Array:
+    x = draw_normal(key, (*shape, 3), dtype)
+    return P.sqrt(P.reduce_sum(P.mul(x, x), axes=(len(shape),)))
+
+
+@public
+def double_sided_maxwell(
+    key: ArrayLike,
+    loc: ArrayLike,
+    scale: ArrayLike,
+    shape: Sequence[int] = (),
+    dtype: Any = None,
+) -> Array:
+    """loc + scale * s * x for a random sign s and x from `maxwell`.
+
+    Args:
+        key: a random key.
+        loc, scale: parameters, which broadcast together to a shape `s`.
+        shape: of the result: `(*shape, *s)`; `s` alone with an empty `shape` and axes in `s` are
+            repeated, as in JAX.
+        dtype: a floating dtype; the default one if None.
+
+    Raises:
+        FxTypeError: the dtype is not floating; not a key.
+
+    Example:
+        >>> import fx
+        >>> fx.random.double_sided_maxwell(fx.random.key(0), 0.0, 2.0, (2,)).shape
+        (2,)
+    """
+    key = single_key("double_sided_maxwell", key)
+    kind = float_dtype("double_sided_maxwell", dtype, loc, scale)
+    own = sample_shape("double_sided_maxwell", None, np.shape(loc), np.shape(scale))
+    size = (sample_shape("double_sided_maxwell", shape) or own) + own
+    center, width = (
+        parameter("double_sided_maxwell", "a parameter", x, kind, size) for x in (loc, scale)
+    )
+    size_key, sign_key = split_key(key)
+    x = P.mul(signs(sign_key, size, kind), _maxwell(size_key, size, kind))
+    return P.fma(x, width, center)
+
+
+@public
+def wald(
+    key: ArrayLike,
+    mean: ArrayLike,
+    shape: Sequence[int] | None = None,
+    dtype: Any = None,
+) -> Array:
+    """Numbers of the Wald (inverse Gaussian) distribution of scale 1.
+
+    The density is exp(-(x - mean)**2 / (2 mean**2 x)) / sqrt(2 pi x**3) on x > 0. Source:
+    Michael, Schucany and Haas, "Generating random variates using transformations with multiple
+    roots", The American Statistician, 1976.
+
+    Args:
+        key: a random key.
+        mean: means, above 0.
+        shape: of the result, to which mean broadcasts; that of mean if None.
+        dtype: a floating dtype; the default one if None.
+
+    Raises:
+        FxTypeError: the dtype is not floating; not a key.
+
+    Example:
+        >>> import fx
+        >>> fx.random.wald(fx.random.key(0), 1.0, (2,)).shape
+        (2,)
+    """
+    key = single_key("wald", key)
+    kind = float_dtype("wald", dtype, mean)
+    size = sample_shape("wald", shape, np.shape(mean))
+    m = parameter("wald", "mean", mean, kind, size)
+    normal_key, uniform_key = split_key(key)
+    v = draw_normal(normal_key, size, kind)
+    y = v * v
+    root = P.sqrt(P.fma(4 * m, y, (m * m) * (y * y)))
+    x = P.fma(-(m * 0.5), root, m + m * m * y * 0.5)
+    z = draw_unit(uniform_key, size, kind)
+    return P.select_n(P.le(z, m / (m + x)), m * m / x, x)
