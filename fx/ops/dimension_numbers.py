@@ -233,8 +233,8 @@ def window_sizes(
             "inserted_window_dims and operand_batching_dims must together be as many as the "
             f"{operand.ndim} axes of the operand. Got {numbers}."
         )
-    sizes = iter(window)
-    return tuple([1 if i in dropped else next(sizes) for i in range(operand.ndim)])
+    sizes = iter(window)  # runs out if `dropped` has wrong axes, which gather_shape reports
+    return tuple([1 if i in dropped else next(sizes, 0) for i in range(operand.ndim)])
 
 
 def batched_numbers(
