@@ -327,8 +327,8 @@ def stop_gradient(x: Any) -> Any:
     Example:
         >>> import fx
         >>> from fx import lax
-        >>> fx.grad(lambda x: x * lax.stop_gradient(x))(3.0)
-        Array(3., dtype=float32, weak_type=True)
+        >>> float(fx.grad(lambda x: x * lax.stop_gradient(x))(3.0))
+        3.0
     """
     return tree_map(_stop, x)
 

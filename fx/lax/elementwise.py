@@ -135,8 +135,8 @@ cbrt = _unary(
 exp = _unary(
     "exp",
     "Exponential: e ** x.",
-    "lax.exp(jnp.array([0.0, 1.0]))",
-    "Array([1.       , 2.7182817], dtype=float32)",
+    "lax.exp(jnp.array([0.0, 1.0])).round(3)",
+    "Array([1.   , 2.718], dtype=float32)",
 )
 exp2 = _unary(
     "exp2",
@@ -147,98 +147,98 @@ exp2 = _unary(
 expm1 = _unary(
     "expm1",
     "exp(x) - 1, accurate near 0.",
-    "lax.expm1(jnp.array([0.0, 1.0]))",
-    "Array([0.       , 1.7182817], dtype=float32)",
+    "lax.expm1(jnp.array([0.0, 1.0])).round(3)",
+    "Array([0.   , 1.718], dtype=float32)",
 )
 log = _unary(
     "log",
     "Natural logarithm; NaN for negative reals.",
-    "lax.log(jnp.array([1.0, 2.0]))",
-    "Array([0.       , 0.6931472], dtype=float32)",
+    "lax.log(jnp.array([1.0, 2.0])).round(3)",
+    "Array([0.   , 0.693], dtype=float32)",
 )
 log1p = _unary(
     "log1p",
     "log(1 + x), accurate near 0.",
-    "lax.log1p(jnp.array([0.0, 1.0]))",
-    "Array([0.       , 0.6931472], dtype=float32)",
+    "lax.log1p(jnp.array([0.0, 1.0])).round(3)",
+    "Array([0.   , 0.693], dtype=float32)",
 )
 logistic = _unary(
     "logistic",
     "Logistic sigmoid: 1 / (1 + exp(-x)).",
-    "lax.logistic(jnp.array([0.0, 1.0]))",
-    "Array([0.5      , 0.7310586], dtype=float32)",
+    "lax.logistic(jnp.array([0.0, 1.0])).round(3)",
+    "Array([0.5  , 0.731], dtype=float32)",
 )
 sin = _unary(
     "sin",
     "Sine, of radians.",
-    "lax.sin(jnp.array([0.0, 1.0]))",
-    "Array([0.        , 0.84147096], dtype=float32)",
+    "lax.sin(jnp.array([0.0, 1.0])).round(3)",
+    "Array([0.   , 0.841], dtype=float32)",
 )
 cos = _unary(
     "cos",
     "Cosine, of radians.",
-    "lax.cos(jnp.array([0.0, 1.0]))",
-    "Array([1.       , 0.5403023], dtype=float32)",
+    "lax.cos(jnp.array([0.0, 1.0])).round(3)",
+    "Array([1.  , 0.54], dtype=float32)",
 )
 tan = _unary(
     "tan",
     "Tangent, of radians.",
-    "lax.tan(jnp.array([0.0, 0.5]))",
-    "Array([0.       , 0.5463025], dtype=float32)",
+    "lax.tan(jnp.array([0.0, 0.5])).round(3)",
+    "Array([0.   , 0.546], dtype=float32)",
 )
 asin = _unary(
     "asin",
     "Arc sine, in [-pi/2, pi/2].",
-    "lax.asin(jnp.array([0.0, 0.5]))",
-    "Array([0.       , 0.5235988], dtype=float32)",
+    "lax.asin(jnp.array([0.0, 0.5])).round(3)",
+    "Array([0.   , 0.524], dtype=float32)",
 )
 acos = _unary(
     "acos",
     "Arc cosine, in [0, pi].",
-    "lax.acos(jnp.array([1.0, 0.5]))",
-    "Array([0.       , 1.0471976], dtype=float32)",
+    "lax.acos(jnp.array([1.0, 0.5])).round(3)",
+    "Array([0.   , 1.047], dtype=float32)",
 )
 atan = _unary(
     "atan",
     "Arc tangent, in [-pi/2, pi/2].",
-    "lax.atan(jnp.array([0.0, 0.5]))",
-    "Array([0.        , 0.46364754], dtype=float32)",
+    "lax.atan(jnp.array([0.0, 0.5])).round(3)",
+    "Array([0.   , 0.464], dtype=float32)",
 )
 sinh = _unary(
     "sinh",
     "Hyperbolic sine.",
-    "lax.sinh(jnp.array([0.0, 1.0]))",
-    "Array([0.       , 1.1752012], dtype=float32)",
+    "lax.sinh(jnp.array([0.0, 1.0])).round(3)",
+    "Array([0.   , 1.175], dtype=float32)",
 )
 cosh = _unary(
     "cosh",
     "Hyperbolic cosine.",
-    "lax.cosh(jnp.array([0.0, 0.5]))",
-    "Array([1.      , 1.127626], dtype=float32)",
+    "lax.cosh(jnp.array([0.0, 0.5])).round(3)",
+    "Array([1.   , 1.128], dtype=float32)",
 )
 tanh = _unary(
     "tanh",
     "Hyperbolic tangent.",
-    "lax.tanh(jnp.array([0.0, 0.5]))",
-    "Array([0.        , 0.46211717], dtype=float32)",
+    "lax.tanh(jnp.array([0.0, 0.5])).round(3)",
+    "Array([0.   , 0.462], dtype=float32)",
 )
 asinh = _unary(
     "asinh",
     "Inverse hyperbolic sine.",
-    "lax.asinh(jnp.array([0.0, 1.0]))",
-    "Array([0.        , 0.88137364], dtype=float32)",
+    "lax.asinh(jnp.array([0.0, 1.0])).round(3)",
+    "Array([0.   , 0.881], dtype=float32)",
 )
 acosh = _unary(
     "acosh",
     "Inverse hyperbolic cosine, of x >= 1.",
-    "lax.acosh(jnp.array([1.0, 2.0]))",
-    "Array([0.      , 1.316958], dtype=float32)",
+    "lax.acosh(jnp.array([1.0, 2.0])).round(3)",
+    "Array([0.   , 1.317], dtype=float32)",
 )
 atanh = _unary(
     "atanh",
     "Inverse hyperbolic tangent, of -1 < x < 1.",
-    "lax.atanh(jnp.array([0.0, 0.5]))",
-    "Array([0.        , 0.54930615], dtype=float32)",
+    "lax.atanh(jnp.array([0.0, 0.5])).round(3)",
+    "Array([0.   , 0.549], dtype=float32)",
 )
 floor = _unary(
     "floor",
@@ -324,8 +324,8 @@ rem = _binary(
 atan2 = _binary(
     "atan2",
     "Angle of the point (y, x) with first argument the ordinate, in [-pi, pi].",
-    "lax.atan2(jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0]))",
-    "Array([1.5707964, 0.       ], dtype=float32)",
+    "lax.atan2(jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])).round(3)",
+    "Array([1.571, 0.   ], dtype=float32)",
 )
 max = _binary(
     "max",
