@@ -34,8 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = _config(given, out / CHECKPOINT if resume else None)
         digits = load(folder)
         _make_writable(out)
-        with fx.default_device(_device(device)):
-            report = train(config, digits, out, resume=resume)
+        report = train(config, digits, out, resume=resume, device=_device(device))
     except Interrupted as error:
         again = ["python", "-m", "fx", "--resume", "--out", str(out)]
         if folder is not None:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+import fx
 from fx.data import Digits, batches
 from fx.errors import FileError, FxError, FxValueError
 from fx.train import checkpoint, plots
@@ -54,7 +55,9 @@ class Report:
     files: tuple[Path, ...]
 
 
-def train(config: Config, digits: Digits, out: Path, *, resume: bool = False) -> Report:
+def train(
+    config: Config, digits: Digits, out: Path, *, resume: bool = False, device: Any = None
+) -> Report:
     """Trains the network of `fx.train.digits` and writes weights and pictures into `out`.
 
     Args:
@@ -62,6 +65,7 @@ def train(config: Config, digits: Digits, out: Path, *, resume: bool = False) ->
         digits: the data.
         out: an existing folder; the state is kept there after every epoch.
         resume: continue from the state in `out`, which must come from the same options and data.
+        device: where the state lives and the steps run; None for the default.
 
     Raises:
         Interrupted: Ctrl-C; the state was saved. A second Ctrl-C stops at once.
@@ -80,6 +84,7 @@ def train(config: Config, digits: Digits, out: Path, *, resume: bool = False) ->
     path = out / CHECKPOINT
     if resume:
         progress = _restore(path, progress.state, config, len(digits.train_images))
+    progress.state = fx.device_put(progress.state, device)
 
     def save():
         about = {
