@@ -16,6 +16,7 @@ from fx import dtypes
 from fx.core.array import Array
 from fx.core.primitive import P, lit
 from fx.errors import FxValueError, public
+from fx.lax.arguments import broadcast
 from fx.random.arguments import (
     ArrayLike,
     draw_bits,
@@ -27,8 +28,6 @@ from fx.random.arguments import (
     unstack,
 )
 from fx.random.uniform import scaled_uniform
-
-_INT32 = np.dtype(np.int32)
 
 
 @public
@@ -94,8 +93,7 @@ def draw_gumbel(
     if mode not in (None, "low", "high", "highest"):
         raise FxValueError(f"random.{name}: mode must be 'low', 'high' or 'highest', got {mode!r}.")
     if mode in (None, "low"):
-        tiny = np.asarray(dtypes.finfo(dtype).tiny, dtype)
-        u = scaled_uniform(name, key, shape, dtype, tiny, 1)
+        u = _positive_unit(key, shape, dtype)
         return P.neg(P.portable_log(P.neg(P.portable_log(u))))
     if mode == "highest" and dtype == np.float32:
         return _finest_gumbel(key, shape)
@@ -104,6 +102,12 @@ def draw_gumbel(
     fine = (high + low * 2.0**-info.nmant) + float(info.tiny)
     u = P.select_n(P.ge(high, lit(high, 0.5)), fine, high)
     return P.neg(P.portable_log(P.neg(P.portable_log1p(P.neg(u)))))
+
+
+def _positive_unit(key: Array, shape: tuple[int, ...], dtype: np.dtype) -> Array:
+    """Uniform numbers in (0, 1): the smallest normal number in place of 0."""
+    u = draw_unit(key, shape, dtype)
+    return P.max(u, lit(u, dtypes.finfo(dtype).tiny))
 
 
 def _finest_gumbel(key: Array, shape: tuple[int, ...]) -> Array:
@@ -186,8 +190,7 @@ def logistic(key: ArrayLike, shape: Sequence[int] = (), dtype: Any = None) -> Ar
     """
     key = single_key("logistic", key)
     kind = float_dtype("logistic", dtype)
-    tiny = np.asarray(dtypes.finfo(kind).tiny, kind)
-    u = scaled_uniform("logistic", key, sample_shape("logistic", shape), kind, tiny, 1)
+    u = _positive_unit(key, sample_shape("logistic", shape), kind)
     return P.sub(P.portable_log(u), P.portable_log1p(P.neg(u)))
 
 
@@ -239,7 +242,12 @@ def pareto(
     kind = float_dtype("pareto", dtype, b)
     size = sample_shape("pareto", shape, np.shape(b))
     e = draw_exponential(key, size, kind)
-    return P.portable_exp(P.div(e, parameter("pareto", "b", b, kind, size)))
+    power = parameter("pareto", "b", b, kind)
+    if power.shape == size:
+        return P.portable_exp(P.div(e, power))
+    # XLA inverts the smaller operand of a division, and multiplies.
+    inverse = P.div(lit(power, 1), power)
+    return P.portable_exp(P.mul(e, inverse if not inverse.shape else broadcast(inverse, size)))
 
 
 @public

@@ -12,6 +12,7 @@ from fx import dtypes
 from fx.core.array import Array
 from fx.core.primitive import P, lit
 from fx.errors import public
+from fx.lax.arguments import broadcast
 from fx.random.arguments import (
     ArrayLike,
     draw_unit,
@@ -54,16 +55,25 @@ def normal(key: ArrayLike, shape: Sequence[int] = (), dtype: Any = None) -> Arra
 
 def draw_normal(key: Array, shape: tuple[int, ...], dtype: np.dtype) -> Array:
     """`normal` of a floating dtype for checked arguments."""
+    z = _half_variance(key, shape, dtype)
+    return P.mul(lit(z, math.sqrt(2)), z)
+
+
+def _half_variance(key: Array, shape: tuple[int, ...], dtype: np.dtype) -> Array:
+    """Normal numbers of variance 1/2."""
     lowest = np.nextafter(np.asarray(-1, dtype), np.asarray(0, dtype))
-    u = scaled_uniform("normal", key, shape, dtype, lowest, 1)
-    return P.mul(lit(u, math.sqrt(2)), P.portable_erf_inv(u))
+    return P.portable_erf_inv(scaled_uniform("normal", key, shape, dtype, lowest, 1))
 
 
 def _complex_normal(key: Array, shape: tuple[int, ...], dtype: np.dtype) -> Array:
     part = dtypes.real_dtype(dtype)
-    root = math.sqrt(2)
     real, imaginary = (draw_normal(k, shape, part) for k in split_key(key))
-    return P.complex(P.div(real, lit(real, root)), P.div(imaginary, lit(imaginary, root)))
+    return P.complex(*(P.mul(x, lit(x, _inverse_root(part))) for x in (real, imaginary)))
+
+
+def _inverse_root(dtype: np.dtype) -> Any:
+    """1 / sqrt(2), rounded as XLA does when it divides by sqrt(2)."""
+    return np.asarray(1, dtype) / np.asarray(math.sqrt(2), dtype)
 
 
 @public
@@ -95,10 +105,9 @@ def truncated_normal(
     kind = float_dtype("truncated_normal", dtype, lower, upper)
     low, high = (parameter("truncated_normal", "bounds", x, kind) for x in (lower, upper))
     size = sample_shape("truncated_normal", shape, low.shape, high.shape)
-    root = math.sqrt(2)
-    ends = [P.portable_erf(P.div(x, lit(x, root))) for x in (low, high)]
+    ends = [P.portable_erf(P.mul(x, lit(x, _inverse_root(kind)))) for x in (low, high)]
     u = scaled_uniform("truncated_normal", key, size, kind, *ends)
-    x = P.mul(lit(u, root), P.portable_erf_inv(u))
+    x = P.mul(lit(u, math.sqrt(2)), P.portable_erf_inv(u))
     low, high = (P.stop_gradient(parameter("", "", x, kind, size)) for x in (low, high))
     infinity = lit(x, math.inf)
     return P.clamp(P.nextafter(low, infinity), x, P.nextafter(high, P.neg(infinity)))
@@ -130,8 +139,10 @@ def lognormal(
     key = single_key("lognormal", key)
     kind = float_dtype("lognormal", dtype, sigma)
     size = sample_shape("lognormal", shape, np.shape(sigma))
-    scale = parameter("lognormal", "sigma", sigma, kind, size)
-    return P.portable_exp(P.mul(draw_normal(key, size, kind), scale))
+    scale = parameter("lognormal", "sigma", sigma, kind)
+    z = _half_variance(key, size, kind)
+    factor = P.mul(scale, lit(z, math.sqrt(2)))  # before it is broadcast, as by XLA
+    return P.portable_exp(P.mul(factor if not factor.shape else broadcast(factor, size), z))
 
 
 @public
