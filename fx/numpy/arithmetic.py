@@ -26,6 +26,7 @@ from fx.numpy.dispatch import (
     NONE,
     NUMBER,
     REAL,
+    SINGLE_DOUBLE,
 )
 from fx.numpy.documents import document
 from fx.numpy.promotion import (
@@ -484,7 +485,7 @@ def _typed(x: Any, y: Any) -> Any:
     return cast(x, dtype, weak, "numpy.power")
 
 
-POWER = dispatch.Binary("power", _power)
+POWER = dispatch.Binary("power", _power, np.power, SINGLE_DOUBLE, int_right=False)
 power = POWER.function(
     _doc(
         "power",

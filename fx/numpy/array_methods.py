@@ -31,6 +31,8 @@ from fx.numpy import (
     selection,
     sorting,
 )
+from fx.numpy.dispatch import FLOAT, INTEGER, REAL, short_way
+from fx.util import fp_enter, fp_exit
 
 
 def _variadic(args: tuple[Any, ...]) -> Any:
@@ -38,7 +40,11 @@ def _variadic(args: tuple[Any, ...]) -> Any:
     return args[0] if len(args) == 1 and not isinstance(args[0], int) else args
 
 
-@public
+def _reshape_short(self: Any, *args: Any) -> Any:
+    return Array(self._data.reshape(*args), self.weak_type) if type(self) is Array else None
+
+
+@short_way(_reshape_short)
 def _reshape(self: Array, *args: Any, order: str = "C", copy: bool | None = None) -> Array:
     """`fx.numpy.reshape`; the sizes may be given one by one."""
     return manipulation.reshaped(self, _variadic(args), order)
@@ -50,7 +56,23 @@ def _transpose(self: Array, *args: Any) -> Array:
     return manipulation.permuted(self, _variadic(args) if args else None)
 
 
-@public
+def _astype_short(self: Any, dtype: Any) -> Any:
+    if type(self) is not Array or self.weak_type:
+        return None
+    data, wanted = self._data, dtypes.canonicalize(dtype)
+    if data.dtype is wanted:
+        return self
+    # Floats saturate in integers, complex numbers lose a part: that is not NumPy's astype.
+    if (data.dtype in FLOAT and wanted in FLOAT) or (data.dtype in INTEGER and wanted in REAL):
+        token = fp_enter()
+        try:
+            return Array(data.astype(wanted))
+        finally:
+            fp_exit(token)
+    return None
+
+
+@short_way(_astype_short)
 def _astype(self: Array, dtype: Any, copy: bool = False, device: Any = None) -> Array:
     """The array in another dtype; see `fx.numpy.astype`."""
     wanted = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, "astype")
@@ -261,7 +283,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "__iter__": _iterate,
 }
 _PROPERTIES: dict[str, Callable[[Any], Any]] = {
-    "T": lambda self: manipulation.permuted(self, None),
+    "T": manipulation.transpose,
     "mT": manipulation.matrix_transpose,
     "real": arithmetic.real,
     "imag": arithmetic.imag,

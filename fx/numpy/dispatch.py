@@ -9,8 +9,9 @@ general way, and gives the same values, which tests hold against each other.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -42,17 +43,50 @@ def concrete(out: Any) -> Any:
     return np.asarray(out) if isinstance(out, np.generic) else out
 
 
-def guarded(general: Callable[..., Any], name: str, doc: str) -> Callable[..., Any]:
-    """A public function without a short way: errors show the user's frames only."""
+F = TypeVar("F", bound=Callable[..., Any])
 
-    def function(*args: Any) -> Any:
-        try:
-            return general(*args)
-        except Exception as error:
-            hide_frames(error)
-            raise
 
-    return _named(function, name, doc)
+def short_way(short: Callable[..., Any]) -> Callable[[F], F]:
+    """Decorate a public function with a short way for concrete arrays, in place of `public`.
+
+    Args:
+        short: takes the same arguments, and returns None where it does not apply. It may raise
+            ValueError, TypeError or IndexError on wrong ones: the general way then explains.
+    """
+
+    def decorate(general: F) -> F:
+        @functools.wraps(general)
+        def function(*args: Any, **kwargs: Any) -> Any:
+            try:
+                if not staging_count[0]:
+                    try:
+                        out = short(*args, **kwargs)
+                        if out is not None:
+                            return out
+                    except (ValueError, TypeError, IndexError):
+                        pass
+                return general(*args, **kwargs)
+            except Exception as error:
+                hide_frames(error)
+                raise
+
+        return function  # type: ignore[return-value]
+
+    return decorate
+
+
+def alike(xs: Any) -> list[Any] | None:
+    """The data of concrete arrays of one dtype (two or more), or None."""
+    if type(xs) is not list and type(xs) is not tuple:
+        return None
+    data = []
+    for x in xs:
+        if type(x) is not Array:
+            return None
+        data.append(x._data)
+        if x._data.dtype is not data[0].dtype:
+            return None
+    return data if len(data) > 1 else None
 
 
 def unary(
@@ -94,6 +128,7 @@ class Binary:
         scalars: dtypes of an array that may meet a Python number on the short way: an int or
             float beside a float array, a small int beside an integer array.
         weak: whether the result of two weak operands is weak (not for comparisons).
+        int_right: whether the right operand may be a Python int on the short way.
     """
 
     def __init__(
@@ -104,6 +139,7 @@ class Binary:
         fast: frozenset = NONE,
         scalars: frozenset = FLOAT | COMPLEX | INTEGER,
         weak: bool = True,
+        int_right: bool = True,
     ):
         self.name = name
         self.general = general
@@ -111,6 +147,7 @@ class Binary:
         self.fast = fast
         self.scalars = fast & scalars
         self.weak = weak
+        self.int_right = int_right
 
     def function(self, doc: str) -> Callable[[Any, Any], Any]:
         """`f(x, y)` of two array-likes."""
@@ -144,6 +181,7 @@ class Binary:
         self, otherwise: Callable[[Any, Any], Any], reflected: bool = False
     ) -> Callable[[Any, Any], Any]:
         ufunc, fast, scalars, weak = self.ufunc, self.fast, self.scalars, self.weak
+        ints = self.int_right or reflected
 
         def function(x: Any, y: Any, /) -> Any:
             if type(x) is Array and not staging_count[0]:
@@ -156,7 +194,7 @@ class Binary:
                     # NumPy gives a Python number the array's dtype, as fx does beside a strong one.
                     short = a.dtype in scalars and a.dtype.kind in "fc" and not x.weak_type
                     b, weakly = y, False
-                elif kind is int:
+                elif kind is int and ints:
                     short = a.dtype in scalars and 0 <= y < 128 and not x.weak_type
                     b, weakly = y, False
                 else:

@@ -12,6 +12,7 @@ from fx.core.array import Array
 from fx.core.primitive import P
 from fx.errors import FxTypeError, FxValueError, ShapeError, public
 from fx.numpy.creation import make_array
+from fx.numpy.dispatch import alike, short_way
 from fx.numpy.manipulation import reshaped
 from fx.numpy.promotion import (
     a_dtype,
@@ -48,7 +49,19 @@ def joined_along(xs: Sequence[Any], axis: int, name: str) -> Any:
     return P.concatenate(*xs, dimension=place) if len(xs) > 1 else xs[0]
 
 
-@public
+def _concatenate_short(arrays: Any, axis: Any = 0) -> Any:
+    data = alike(arrays)
+    if data is None or axis is None:
+        return None
+    return Array(np.concatenate(data, axis), all_weak(arrays))
+
+
+def all_weak(xs: Any) -> bool:
+    """Whether all concrete arrays are weakly typed."""
+    return all(x.weak_type for x in xs)
+
+
+@short_way(_concatenate_short)
 def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Array:
     """Join arrays along an existing axis.
 
@@ -90,7 +103,12 @@ def concat(arrays: Any, /, *, axis: int | None = 0) -> Array:
     return concatenate(arrays, axis)
 
 
-@public
+def _stack_short(arrays: Any, axis: Any = 0) -> Any:
+    data = alike(arrays)
+    return None if data is None else Array(np.stack(data, axis), all_weak(arrays))
+
+
+@short_way(_stack_short)
 def stack(arrays: Any, axis: int = 0, out: None = None, dtype: Any = None) -> Array:
     """Join arrays of one shape along a new axis.
 

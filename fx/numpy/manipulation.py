@@ -14,6 +14,7 @@ from fx.core.primitive import P
 from fx.core.trace import staging_count
 from fx.errors import FxTypeError, FxValueError, ShapeError, public
 from fx.numpy.creation import make_array
+from fx.numpy.dispatch import short_way
 from fx.numpy.promotion import (
     a_shape,
     array,
@@ -109,7 +110,11 @@ def ravel(a: Any, order: str = "C") -> Array:
     return reshaped(array(a, "numpy.ravel"), (-1,), "C" if order in ("K", "A") else order)
 
 
-@public
+def _squeeze_short(a: Any, axis: Any = None) -> Any:
+    return Array(a._data.squeeze(axis), a.weak_type) if type(a) is Array else None
+
+
+@short_way(_squeeze_short)
 def squeeze(a: Any, axis: int | Sequence[int] | None = None) -> Array:
     """Drop axes of size 1.
 
@@ -133,7 +138,18 @@ def squeeze(a: Any, axis: int | Sequence[int] | None = None) -> Array:
     return P.squeeze(x, dimensions=axes) if axes else x
 
 
-@public
+def _expand_short(a: Any, axis: Any) -> Any:
+    if type(a) is not Array or type(axis) is not int:
+        return None
+    shape = list(a._data.shape)
+    place = axis if axis >= 0 else axis + len(shape) + 1
+    if not 0 <= place <= len(shape):
+        return None
+    shape.insert(place, 1)
+    return Array(a._data.reshape(shape), a.weak_type)
+
+
+@short_way(_expand_short)
 def expand_dims(a: Any, axis: int | Sequence[int]) -> Array:
     """Put in axes of size 1.
 
@@ -156,7 +172,11 @@ def expand_dims(a: Any, axis: int | Sequence[int]) -> Array:
 
 
 # ------------------------------------------------------------------ permute
-@public
+def _transpose_short(a: Any, axes: Any = None) -> Any:
+    return Array(a._data.transpose(axes), a.weak_type) if type(a) is Array else None
+
+
+@short_way(_transpose_short)
 def transpose(a: Any, axes: Sequence[int] | None = None) -> Array:
     """Permute axes.
 
@@ -218,7 +238,11 @@ def matrix_transpose(x: Any, /) -> Array:
     return permuted(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
-@public
+def _swapaxes_short(a: Any, axis1: Any, axis2: Any) -> Any:
+    return Array(a._data.swapaxes(axis1, axis2), a.weak_type) if type(a) is Array else None
+
+
+@short_way(_swapaxes_short)
 def swapaxes(a: Any, axis1: int, axis2: int) -> Array:
     """Exchange two axes.
 

@@ -90,6 +90,8 @@ def _bool(x: Array) -> bool:
 
 def _number(convert: Any, what: str, error_type: type[Exception] = ConcretizationTypeError) -> Any:
     def method(x: Array) -> Any:
+        if type(x) is Array and not x._data.ndim and x._data.dtype.kind in "fiu":
+            return convert(x._data)
         try:
             data = x._concrete(error_type, what)
             if data.ndim:

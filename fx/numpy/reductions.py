@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from fx.core.array import Array
 from fx.core.primitive import P, lit
 from fx.core.trace import staging_count
 from fx.errors import FxTypeError, FxValueError, hide_frames, public
-from fx.numpy.dispatch import COMPLEX, INTEGER, SINGLE_DOUBLE, concrete
+from fx.numpy.dispatch import BOOL, COMPLEX, INTEGER, SINGLE_DOUBLE, concrete, short_way
 from fx.numpy.logic import truth
 from fx.numpy.promotion import (
     a_dtype,
@@ -301,7 +302,12 @@ def ptp(a: Any, axis: Axis = None, out: None = None, keepdims: bool = False) -> 
 def _quantifier(name: str, primitive: str, combine: str, identity: bool, text: str) -> Callable:
     where_ = f"numpy.{name}"
 
-    @public
+    reduce = (np.logical_and if identity else np.logical_or).reduce
+
+    def short(a: Any, axis: Axis = None) -> Any:
+        found = _raw(a, axis, BOOL)
+        return None if found is None else Array(np.asarray(reduce(found[0], axis=found[1])))
+
     def function(
         a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: Any = None
     ) -> Array:
@@ -329,7 +335,7 @@ def _quantifier(name: str, primitive: str, combine: str, identity: bool, text: s
         >>> jnp.{name}(jnp.array([[True, False], [True, True]]), axis=1)
         Array({shown}, dtype=bool)
     """
-    return function
+    return short_way(short)(function)
 
 
 all = _quantifier("all", "reduce_and", "and", True, "all elements are true")
@@ -369,6 +375,55 @@ def counted(x: Any, axes: tuple[int, ...], where: Any, name: str) -> Any:
     return P.reduce_sum(P.convert_element_type(mask, new_dtype=x.dtype), axes=axes)
 
 
+def _raw(a: Any, axis: Any, floats: frozenset) -> tuple[Any, tuple[int, ...], int] | None:
+    """(data, axes, count) of a concrete array and a usual axis, or None."""
+    if type(a) is not Array or a._data.dtype not in floats:
+        return None
+    data = a._data
+    if axis is None:
+        return data, _ALL_AXES[data.ndim], data.size
+    if type(axis) is not int or not -data.ndim <= axis < data.ndim:
+        return None
+    return data, (axis if axis >= 0 else axis + data.ndim,), data.shape[axis]
+
+
+def _mean_short(
+    a: Any, axis: Axis = None, dtype: None = None, out: None = None, keepdims: bool = False
+) -> Any:
+    found = _raw(a, axis, SINGLE_DOUBLE)
+    if found is None or dtype is not None or out is not None or keepdims:
+        return None
+    data, axes, count = found
+    token = fp_enter()
+    try:
+        return Array(np.asarray(np.divide(P.reduce_sum.impl(np, data, axes=axes), count)))
+    finally:
+        fp_exit(token)
+
+
+def _var_short(
+    a: Any,
+    axis: Axis = None,
+    dtype: None = None,
+    out: None = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+) -> Any:
+    found = _raw(a, axis, SINGLE_DOUBLE)
+    if found is None or dtype is not None or out is not None or keepdims or type(ddof) is not int:
+        return None
+    data, axes, count = found
+    token = fp_enter()
+    try:
+        middle = np.divide(P.reduce_sum.impl(np, data, axes=axes), count)
+        squares = np.square(data - np.expand_dims(middle, axes))
+        total = P.reduce_sum.impl(np, squares, axes=axes)
+        return Array(np.asarray(np.divide(total, builtins.max(count - ddof, 0))))
+    finally:
+        fp_exit(token)
+
+
+@short_way(_mean_short)
 def mean(
     a: Any,
     axis: Axis = None,
@@ -397,23 +452,19 @@ def mean(
         >>> jnp.mean(jnp.array([[1.0, 2.0], [3.0, 4.0]]), axis=1)
         Array([1.5, 3.5], dtype=float32)
     """
-    try:
-        no_out(out, "numpy.mean")
-        x = array(a, "numpy.mean")
-        wanted = a_dtype(dtype, "numpy.mean") or dtypes.to_inexact_dtype(x.dtype)
-        inner = accumulating(wanted)
-        x = convert(x, inner)
-        axes = some_axes(axis, x.ndim, "numpy.mean")
-        total = sum(x, axes, None, None, keepdims, None, where)
-        count = counted(x, axes, where, "numpy.mean")
-        if type(count) is int:
-            result = P.div(total, lit(total, count))
-        else:
-            result = P.div(total, kept(count, x.shape, axes, keepdims))
-        return result if result.dtype == wanted else convert(result, wanted)
-    except Exception as error:
-        hide_frames(error)
-        raise
+    no_out(out, "numpy.mean")
+    x = array(a, "numpy.mean")
+    wanted = a_dtype(dtype, "numpy.mean") or dtypes.to_inexact_dtype(x.dtype)
+    inner = accumulating(wanted)
+    x = convert(x, inner)
+    axes = some_axes(axis, x.ndim, "numpy.mean")
+    total = sum(x, axes, None, None, keepdims, None, where)
+    count = counted(x, axes, where, "numpy.mean")
+    if type(count) is int:
+        result = P.div(total, lit(total, count))
+    else:
+        result = P.div(total, kept(count, x.shape, axes, keepdims))
+    return result if result.dtype == wanted else convert(result, wanted)
 
 
 def accumulating(dtype: np.dtype) -> np.dtype:
@@ -423,7 +474,7 @@ def accumulating(dtype: np.dtype) -> np.dtype:
     return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
 
 
-@public
+@short_way(_var_short)
 def var(
     a: Any,
     axis: Axis = None,
@@ -523,8 +574,15 @@ def std(
 # ------------------------------------------------------------------ positions of extrema
 def _position(name: str, primitive: str, text: str) -> Callable[..., Array]:
     where_ = f"numpy.{name}"
+    find = getattr(np, name)
 
-    @public
+    def short(a: Any, axis: int | None = None) -> Any:
+        found = _raw(a, axis, SINGLE_DOUBLE | INTEGER)
+        if found is None or not found[2]:
+            return None
+        place = find(found[0], axis)
+        return Array(np.asarray(place, dtypes.default_int()))
+
     def function(
         a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None
     ) -> Array:
@@ -570,7 +628,7 @@ def _position(name: str, primitive: str, text: str) -> Callable[..., Array]:
         >>> jnp.{name}(jnp.array([3, 9, 2]))
         Array({1 if name == "argmax" else 2}, dtype=int32)
     """
-    return function
+    return short_way(short)(function)
 
 
 argmax = _position("argmax", "argmax", "largest")

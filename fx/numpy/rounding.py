@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from fx import dtypes
+from fx.core.array import Array
 from fx.core.primitive import P, lit
 from fx.errors import FxTypeError, FxValueError, public
 from fx.numpy.arithmetic import remainder
+from fx.numpy.dispatch import SINGLE_DOUBLE, short_way
 from fx.numpy.promotion import (
     array,
     broadcast,
@@ -22,6 +24,7 @@ from fx.numpy.promotion import (
     promote_inexact,
     select,
 )
+from fx.util import fp_enter, fp_exit
 
 
 @public
@@ -76,7 +79,24 @@ def _rounded(x: Any, digits: int) -> Any:
 around = round
 
 
-@public
+def _clip_short(arr: Any = None, /, min: Any = None, max: Any = None) -> Any:
+    if type(arr) is not Array or arr.weak_type or arr._data.dtype not in SINGLE_DOUBLE:
+        return None
+    out = arr._data
+    for bound, ufunc in ((min, np.maximum), (max, np.minimum)):
+        if bound is None:
+            continue
+        if type(bound) is not float and type(bound) is not int:
+            return None
+        token = fp_enter()
+        try:
+            out = ufunc(out, bound)
+        finally:
+            fp_exit(token)
+    return Array(np.asarray(out))
+
+
+@short_way(_clip_short)
 def clip(
     arr: Any = None,
     /,

@@ -20,6 +20,7 @@ from fx.errors import (
     public,
 )
 from fx.numpy.creation import make_array
+from fx.numpy.dispatch import FLOAT, short_way
 from fx.numpy.logic import truth
 from fx.numpy.manipulation import reshaped
 from fx.numpy.promotion import (
@@ -42,7 +43,27 @@ from fx.ops.dimension_numbers import GatherDimensionNumbers, GatherScatterMode
 
 
 # ------------------------------------------------------------------ by conditions
-@public
+def _where_short(condition: Any, x: Any = None, y: Any = None, /) -> Any:
+    if type(condition) is not Array or condition._data.dtype.kind != "b":
+        return None
+    data, weak, dtype = [], True, None
+    for v in (x, y):
+        if type(v) is Array:
+            data.append(v._data)
+            weak = weak and v.weak_type
+            if dtype is not None and v._data.dtype is not dtype:
+                return None
+            dtype = v._data.dtype
+        elif type(v) is float or type(v) is int:
+            data.append(v)
+        else:
+            return None
+    if dtype not in FLOAT or (weak and not (type(x) is type(y) is Array)):
+        return None
+    return Array(np.asarray(np.where(condition._data, *data)), weak)
+
+
+@short_way(_where_short)
 def where(
     condition: Any,
     x: Any = None,
