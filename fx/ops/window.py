@@ -287,6 +287,8 @@ class SelectAndGatherAdd(Select):
         return ShapedArray(shape, tangents.dtype)
 
     def impl(self, xp: Any, tangents: Any, operand: Any, **params: Any) -> Any:
+        if not operand.ndim:
+            return tangents
         return numerics.select_and_gather_add(xp, tangents, operand, **params)
 
     def transpose(self, ct: Any, tangents: Any, operand: Any, **params: Any) -> list[Any]:
@@ -324,6 +326,10 @@ class SelectAndScatterAdd(Select):
         return ShapedArray(operand.shape, source.dtype)
 
     def impl(self, xp: Any, source: Any, operand: Any, **params: Any) -> Any:
+        if not operand.ndim:
+            return source
+        if 0 in source.shape:
+            return xp.zeros(operand.shape, source.dtype)
         return numerics.select_and_scatter_add(xp, source, operand, **params)
 
     def transpose(self, ct: Any, source: Any, operand: Any, **params: Any) -> list[Any]:
