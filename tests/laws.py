@@ -234,7 +234,8 @@ def _spread(values: Sequence[Any], mask: Sequence[bool]) -> list[Any]:
 
 
 def _pair(a: Any, b: Any) -> Any:
-    return np.sum(numbers(a) * numbers(b))
+    """The real part decides, since it sees v and iv: maps between reals and complexes too."""
+    return np.real(np.sum(numbers(a) * numbers(b)))
 
 
 def _another(i: int, x: Array, seed: int, vary: Callable[[int, Any, int], Any] | None) -> Any:

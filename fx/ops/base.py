@@ -48,7 +48,11 @@ def check_domain(name: str, dtype: np.dtype, kinds: str) -> None:
         wanted = ", ".join(_KIND_NAMES[k] for k in kinds)
         raise FxTypeError(
             f"{name} expects operands of a {wanted} dtype, got {dtypes.short_name(dtype)}. "
-            "Convert with x.astype(...) first."
+            + (
+                "Random keys take no part in arithmetic; fx.random.key_data(key) has their bits."
+                if dtypes.is_key(dtype)
+                else "Convert with x.astype(...) first."
+            )
         )
 
 

@@ -23,9 +23,19 @@ from fx.ops.base import (
     unbroadcast,
 )
 
+
 # ------------------------------------------------------------------ comparisons and bits
-Comparison("eq", "equal", "bifck")
-Comparison("ne", "not_equal", "bifck")
+class Equality(Comparison):
+    """eq or ne, also of random keys, which NumPy's ufuncs do not take."""
+
+    def impl(self, xp: Any, x: Any, y: Any) -> Any:
+        if x.dtype.names is None:
+            return self.function(xp, x, y)
+        return x == y if self.name == "eq" else x != y
+
+
+Equality("eq", "equal", "bifck")
+Equality("ne", "not_equal", "bifck")
 Comparison("lt", "less")
 Comparison("le", "less_equal")
 Comparison("gt", "greater")
@@ -254,7 +264,9 @@ class BitcastConvertType(Primitive):
     def abstract_eval(self, x: ShapedArray, *, new_dtype: np.dtype) -> ShapedArray:
         old, new = x.dtype.itemsize, new_dtype.itemsize
         if (x.dtype == np.bool_) != (new_dtype == np.bool_):
-            raise FxTypeError(f"bitcast_convert_type of {x.short()} to {new_dtype}: bool has no bits.")
+            raise FxTypeError(
+                f"bitcast_convert_type of {x.short()} to {new_dtype}: bool has no bits."
+            )
         if old == new:
             return ShapedArray(x.shape, new_dtype)
         if old > new:
