@@ -315,6 +315,8 @@ class IndexUpdateRef:
 def _one_mask(index: Any) -> bool:
     """Whether a single boolean mask, and no other array, is in an index."""
     items = index if type(index) is tuple else (index,)
+    if any(isinstance(x, (bool, np.bool_)) for x in items):
+        return False
     arrays = [x for x in items if isinstance(x, (Array, np.ndarray, list)) and np.ndim(x)]
     return len(arrays) == 1 and getattr(arrays[0], "dtype", None) == np.bool_
 

@@ -51,9 +51,6 @@ CALLS = {
     "dynamic_slice": lambda lax: lax.dynamic_slice(A, (1, -1, 9), (1, 2, 2)),
     "dynamic_slice array": lambda lax: lax.dynamic_slice(V, np.array([-9]), (2,)),
     "dynamic_slice unsigned": lambda lax: lax.dynamic_slice(V, [np.uint8(250)], (2,)),
-    "dynamic_slice no wrap": lambda lax: lax.dynamic_slice(
-        V, np.array([-1]), (2,), allow_negative_indices=False
-    ),
     "dynamic_slice_in_dim": lambda lax: lax.dynamic_slice_in_dim(A, 1, 2, axis=-2),
     "dynamic_index_in_dim": lambda lax: lax.dynamic_index_in_dim(A, -1, 2, keepdims=False),
     "dynamic_update_slice": lambda lax: lax.dynamic_update_slice(A, -A[:1, :2], (-1, 7, 0)),
@@ -138,6 +135,12 @@ def test_fill_values_keep_large_integers():
     assert lax.empty((2,), "int8").tolist() == [0, 0]
     with pytest.raises(OverflowError, match="-1 does not fit u8"):
         lax.full((1,), -1, "uint8")
+
+
+def test_negative_starts_need_not_wrap():
+    assert lax.dynamic_slice(V, [-1], (2,), allow_negative_indices=False).tolist() == [0, 1]
+    both = lax.dynamic_slice(A[0], [-1, -1], (1, 2), allow_negative_indices=(True, False))
+    assert both.tolist() == [[8, 9]]
 
 
 # ------------------------------------------------------------------ under transformations
