@@ -1,5 +1,6 @@
 """`jax.lax` under fx: thin functions over primitives that promote nothing and check everything."""
 
+from fx.dtypes import dtype
 from fx.lax.convert import (
     RoundingMethod,
     bitcast_convert_type,
@@ -7,6 +8,7 @@ from fx.lax.convert import (
     conj,
     convert_element_type,
     integer_pow,
+    mulhi,
     pow,
     reciprocal,
     reduce_precision,
@@ -31,6 +33,7 @@ from fx.lax.creation import (
     full,
     full_like,
     iota,
+    shape_as_value,
 )
 from fx.lax.cumulative import (
     cumlogsumexp,
@@ -130,6 +133,7 @@ from fx.lax.reductions import (
 from fx.lax.shape import (
     broadcast,
     broadcast_in_dim,
+    broadcast_like,
     broadcast_shapes,
     broadcast_to_rank,
     collapse,
@@ -220,6 +224,7 @@ __all__ = [
     "bitwise_xor",
     "broadcast",
     "broadcast_in_dim",
+    "broadcast_like",
     "broadcast_shapes",
     "broadcast_to_rank",
     "broadcasted_iota",
@@ -250,6 +255,7 @@ __all__ = [
     "div",
     "dot",
     "dot_general",
+    "dtype",
     "dynamic_index_in_dim",
     "dynamic_slice",
     "dynamic_slice_in_dim",
@@ -289,6 +295,7 @@ __all__ = [
     "max",
     "min",
     "mul",
+    "mulhi",
     "ne",
     "neg",
     "nextafter",
@@ -324,6 +331,7 @@ __all__ = [
     "scatter_sub",
     "select",
     "select_n",
+    "shape_as_value",
     "shift_left",
     "shift_right_arithmetic",
     "shift_right_logical",

@@ -90,7 +90,7 @@ def integer(name: str, what: str, value: Any) -> int:
     if isinstance(value, Tracer):
         value._concrete(TracerIntegerConversionError, f"{name}: {what}")
     try:
-        return operator.index(value)
+        return operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         raise FxTypeError(
             f"{name}: {what} must be an integer, got {type(value).__name__} {value!r}."

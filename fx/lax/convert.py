@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from typing import Any
 
+import numpy as np
+
 from fx import dtypes
 from fx.core.array import Array, is_arraylike, to_array
 from fx.core.primitive import P, lit
@@ -68,6 +70,59 @@ def integer_pow(x: ArrayLike, y: int) -> Array:
         Array([ 8., -1.], dtype=float32)
     """
     return P.integer_pow(to_array(x, "lax.integer_pow"), y=integer("lax.integer_pow", "y", y))
+
+
+@public
+def mulhi(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """The upper half of the bits of a product of integers.
+
+    Args:
+        x, y: arrays of one integer dtype of n bits, of equal shapes or rank 0.
+
+    Returns:
+        an array of their shape and dtype: the upper n bits of the 2n bits of x * y.
+
+    Raises:
+        FxTypeError: the dtypes differ or are not integer.
+        ShapeError: the shapes differ.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> from fx import lax
+        >>> lax.mulhi(jnp.array([1 << 20, -3]), jnp.array([1 << 20, 5]))
+        Array([256,  -1], dtype=int32)
+    """
+    a, b = operands("lax.mulhi", x, y)
+    if not dtypes.is_integer(a.dtype) or a.dtype != b.dtype:
+        raise FxTypeError(
+            f"lax.mulhi expects integers of one dtype, got {a.aval.short()} and {b.aval.short()}."
+        )
+    bits, signed = 8 * a.dtype.itemsize, a.dtype.kind == "i"
+    if bits < 64:
+        wide = np.dtype(np.int64 if signed else np.uint64)
+        product = P.mul(convert_element_type(a, wide), convert_element_type(b, wide))
+        shift = P.shift_right_arithmetic if signed else P.shift_right_logical
+        return convert_element_type(shift(product, lit(product, bits)), a.dtype)
+    # Schoolbook multiplication with digits of 32 bits (Knuth, TAOCP 2, 4.3.1).
+    unsigned = np.dtype(np.uint64)
+    u, v = convert_element_type(a, unsigned), convert_element_type(b, unsigned)
+    half, mask = lit(u, 32), lit(u, 0xFFFFFFFF)
+
+    def digits(n: Array) -> tuple[Array, Array]:
+        return getattr(P, "and")(n, mask), P.shift_right_logical(n, half)
+
+    (u0, u1), (v0, v1) = digits(u), digits(v)
+    low, carry = digits(P.add(P.mul(u1, v0), digits(P.mul(u0, v0))[1]))
+    middle = digits(P.add(P.mul(u0, v1), low))[1]
+    high = convert_element_type(P.add(P.mul(u1, v1), P.add(carry, middle)), a.dtype)
+    if not signed:
+        return high
+    # A negative factor n was taken as n + 2**64: subtract the other one.
+    sign = lit(a, bits - 1)
+    for negative, other in ((a, b), (b, a)):
+        mask_of = P.shift_right_arithmetic(negative, sign)
+        high = P.sub(high, getattr(P, "and")(mask_of, other))
+    return high
 
 
 @public

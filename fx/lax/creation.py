@@ -141,3 +141,17 @@ def broadcasted_iota(dtype: Any, shape: Sequence[int], dimension: int) -> Array:
         shape=sizes,
         dimension=canonical_axis("lax.broadcasted_iota", dimension, len(sizes)),
     )
+
+
+@public
+def shape_as_value(shape: Sequence[int]) -> Array:
+    """A shape as an integer array.
+
+    Example:
+        >>> from fx import lax
+        >>> lax.shape_as_value((2, 3))
+        Array([2, 3], dtype=int32)
+    """
+    sizes = shape_tuple("lax.shape_as_value", shape)
+    wide = max(sizes, default=0) > np.iinfo(np.int32).max
+    return Array(np.asarray(sizes, np.int64 if wide else np.int32))

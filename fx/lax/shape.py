@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from fx.core.array import Array, to_array
+from fx.core.array import Array, aval_of, to_array
 from fx.core.primitive import P
 from fx.errors import FxValueError, ShapeError, public
 from fx.lax.arguments import (
@@ -98,6 +99,30 @@ def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
             f"lax.broadcast_shapes: the shapes {got} do not broadcast: aligned at the last axis, "
             "sizes must be equal or 1."
         ) from None
+
+
+@public
+def broadcast_like(arr: ArrayLike, like_arr: Any) -> Array:
+    """An array broadcast to the shape of another by NumPy's rules.
+
+    Raises:
+        ShapeError: it does not broadcast to that shape.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> from fx import lax
+        >>> lax.broadcast_like(jnp.array([1, 2]), jnp.zeros((2, 2)))
+        Array([[1, 2],
+               [1, 2]], dtype=int32)
+    """
+    x, shape = to_array(arr, "lax.broadcast_like"), aval_of(like_arr).shape
+    offset = len(shape) - x.ndim
+    if offset < 0:
+        raise ShapeError(
+            f"lax.broadcast_like: {x.aval.short()} has more axes than the shape {shape}."
+        )
+    kept = tuple(range(offset, len(shape)))
+    return P.broadcast_in_dim(x, shape=shape, broadcast_dimensions=kept)
 
 
 @public

@@ -343,3 +343,17 @@ def test_keys_compare():
 
 def test_jnp_is_installed():
     assert isinstance(jnp.ones(2) + lax.sin(1.0), Array)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "uint32", "int64", "uint64"])
+def test_mulhi(dtype):
+    info = np.iinfo(dtype)
+    rng = np.random.default_rng(0)
+    some = rng.integers(info.min, info.max, 20, dtype, endpoint=True)
+    x = np.concatenate([np.array([0, 1, 2, info.max, info.min, info.min + 1], dtype), some])
+    a, b = [v.reshape(-1) for v in np.meshgrid(x, x)]
+    high = [(int(p) * int(q)) >> info.bits for p, q in zip(a, b, strict=True)]
+    np.testing.assert_array_equal(lax.mulhi(a, b), np.array(high, dtype))
+    assert lax.mulhi(a, 3).shape == a.shape
+    with pytest.raises(FxTypeError, match="mulhi expects integers"):
+        lax.mulhi(a.astype(float), b)
