@@ -15,6 +15,7 @@ import numpy as np
 import fx.ops  # noqa: F401  (registers the primitives)
 from fx import dtypes
 from fx.calls.while_loop import while_loop
+from fx.core.array import Array
 from fx.core.primitive import P, lit
 from fx.errors import FxTypeError, public
 from fx.numpy import dispatch
@@ -34,6 +35,7 @@ from fx.numpy.promotion import (
     array,
     broadcast,
     cast,
+    convert,
     expand_to,
     inexact_operands,
     joined,
@@ -41,7 +43,6 @@ from fx.numpy.promotion import (
     operand,
     operands,
     promote_inexact,
-    promote_numeric,
     select,
 )
 
@@ -459,30 +460,21 @@ _, fmin = _binary(
 
 # ------------------------------------------------------------------ powers
 def _power(x: Any, y: Any) -> Any:
-    if type(y) is int or (isinstance(y, np.integer) and np.ndim(y) == 0):
-        (base,) = promote_numeric("numpy.power", _typed(x, y))
-        if y == 2:
-            return P.square(base)
-        return P.integer_pow(base, y=int(y))
-    x, y = operand(x, "numpy.power"), operand(y, "numpy.power")
+    name = "numpy.power"
+    static = type(y) is int or (isinstance(y, np.integer) and np.ndim(y) == 0)
+    x, y = operand(x, name), int(y) if static else operand(y, name)
     dtype, weak = joined([x, y])
-    if dtypes.is_inexact(dtype):
-        base = cast(x, dtype, weak, "numpy.power")
-        integral = type(y) not in PYTHON_NUMBERS and dtypes.is_integer(y.dtype)
-        # An integer exponent stays one: exact, and defined for a negative base.
-        return P.pow(
-            *broadcast(
-                "numpy.power", [base, y if integral else cast(y, dtype, weak, "numpy.power")]
-            )
-        )
-    return P.pow(*numeric_operands("numpy.power", x, y))
-
-
-def _typed(x: Any, y: Any) -> Any:
-    """The base in the dtype it takes beside the integer exponent (bool becomes an integer)."""
-    x = operand(x, "numpy.power")
-    dtype, weak = joined([x, int(y)])
-    return cast(x, dtype, weak, "numpy.power")
+    if any(isinstance(v, Array) and v.dtype == np.bool_ for v in (x, y)):
+        weak = False
+        dtype = dtypes.default_int() if dtype == np.bool_ else dtype
+    base = cast(x, dtype, weak, name)
+    if static:
+        return P.square(base) if y == 2 else P.integer_pow(base, y=y)
+    integral = type(y) not in PYTHON_NUMBERS and dtypes.is_integer(y.dtype)
+    # An integer exponent stays one: exact, and defined for a negative base.
+    inexact = dtypes.is_inexact(dtype)
+    exponent = y if integral and inexact else cast(y, dtype, weak, name)
+    return P.pow(*broadcast(name, [base, exponent]))
 
 
 POWER = dispatch.Binary("power", _power, np.power, SINGLE_DOUBLE, int_right=False)

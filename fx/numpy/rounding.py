@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -410,7 +411,8 @@ def unwrap(p: Any, discont: float | None = None, axis: int = -1, period: float =
     if edge:  # a jump of exactly +half stays one
         at_edge = P.table["and"](P.eq(wrapped, lit(step, -half)), P.gt(step, lit(step, 0)))
         wrapped = select(at_edge, lit(step, half), wrapped)
-    limit = half if discont is None else discont
+    limit = period / 2 if discont is None else discont
+    limit = math.ceil(limit) if exact else limit
     fix_by = select(P.lt(P.abs(step), lit(step, limit)), lit(step, 0), P.sub(wrapped, step))
     total = P.cumsum(fix_by, axis=place, reverse=False)
     first = x[(*before, slice(0, 1))]
