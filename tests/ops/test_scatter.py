@@ -175,3 +175,10 @@ def test_errors_name_the_fields_of_a_scatter(updates, indices, numbers, kind, te
 def test_nothing_to_do(mode, name):
     out = scatter(name, np.arange(3.0), np.zeros((0, 1), np.int32), np.zeros(0), mode=mode)
     assert out._data.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_operand_of_rank_0(name):
+    numbers = ScatterDimensionNumbers((), (), ())
+    f = lambda x, u: scatter(name, x, np.zeros((1, 0), np.int32), u, numbers)
+    check_laws(f, np.float64(2.0), np.array([3.0]))

@@ -161,7 +161,7 @@ def _write(xp, out, corners, inside, updates, sizes, kept, batch, kind, unique):
     if not corners or (xp is np and math.prod(batch) == 1):
         if inside is not None:  # a single window, and outside
             return
-        target = out[_box(corners, sizes)]
+        target = out[(*_box(corners, sizes), Ellipsis)]  # a view, of rank 0 too
         for update in updates.reshape(-1, *sizes):
             target[...] = update if op is None else op(target, update)
         return
