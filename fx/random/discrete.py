@@ -1,4 +1,4 @@
-"""Choices among finitely many things: permutations, samples, categories; and waiting times."""
+"""Choices among finitely many things: permutations, samples, categories."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from fx.random.arguments import (
     draw_bits,
     draw_unit,
     inexact,
-    int_dtype,
     sample_shape,
     single_key,
     split_key,
@@ -300,34 +299,3 @@ def categorical(
     order = (place, *(i for i in range(scores.ndim) if i != place))
     index = P.reshape(P.transpose(index, permutation=order), new_sizes=(*prefix, *batch))
     return broadcast(index, size)
-
-
-@public
-def geometric(
-    key: ArrayLike, p: ArrayLike, shape: Sequence[int] | None = None, dtype: Any = None
-) -> Array:
-    """Numbers of trials up to the first success: k >= 1 with probability p (1 - p)**(k - 1).
-
-    Args:
-        key: a random key.
-        p: probabilities of a success, in (0, 1).
-        shape: of the result, to which p broadcasts; that of p if None.
-        dtype: an integer dtype; the default one if None.
-
-    Raises:
-        FxTypeError: the dtype is not an integer dtype; not a key.
-
-    Example:
-        >>> import fx
-        >>> fx.random.geometric(fx.random.key(0), 0.3, (3,))
-        Array([1, 1, 4], dtype=int32)
-    """
-    key = single_key("geometric", key)
-    kind = int_dtype("geometric", dtype)
-    (chance,) = inexact("geometric", p)
-    size = sample_shape("geometric", shape, chance.shape)
-    u = draw_unit(key, size, chance.dtype)
-    u = P.select_n(P.eq(u, lit(u, 0)), u, broadcast(lit(u, 1), size))
-    failing = broadcast(P.portable_log1p(P.neg(chance)), size)
-    steps = P.floor(P.div(P.portable_log(u), failing))
-    return P.convert_element_type(P.add(steps, lit(steps, 1)), new_dtype=kind)
