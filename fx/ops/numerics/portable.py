@@ -257,6 +257,9 @@ def erf(xp: Any, x: Array) -> Array:
 def erf_inv(xp: Any, x: Array) -> Array:
     """Inverse of the error function: infinite at -1 and 1, NaN beyond.
 
+    As in XLA the rounding of x * x limits the accuracy near 1, to a relative error of about 1e-11
+    in float64; `special.erf_inv` is accurate.
+
     Example:
       >>> erf_inv(np, np.float32([-1.0, 0.0, 0.5]))
       array([      -inf, 0.        , 0.47693628], dtype=float32)
