@@ -289,7 +289,7 @@ def binomial(xp: Any, keys: Array, count: Array, chance: Array) -> Array:
     Example:
       >>> zero = np.zeros((1, 2), np.uint32)
       >>> binomial(np, zero, np.float32([[5, -1]]), np.float32([[0.9, 0.5]])).tolist()
-      [[5.0, nan]]
+      [[4.0, nan]]
     """
     real = count.dtype.type
     likely = ~(chance < 0.5)
