@@ -158,7 +158,7 @@ def _in_rounds(
     xp: Any, method: Any, keys: Array, where: Array, first: Array, *others: Array
 ) -> Array:
     """Results of a method at the elements of a mask that broadcasts, and zeros elsewhere."""
-    out = xp.zeros_like(first)
+    out = xp.zeros(first.shape, first.dtype)  # in C order, whatever that of the operands
     waiting = xp.flatnonzero(xp.broadcast_to(where, first.shape))
     if waiting.size:
         rounds = _Rounds(xp, keys, first.shape[1], waiting)
