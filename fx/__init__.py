@@ -4,6 +4,7 @@ from fx.core import pretty as _pretty  # installs the printer
 import fx.ops
 import fx.backends.numpy
 import fx.numpy  # installs the methods of Array
+import fx.random
 from fx.calls.checkpoint import checkpoint, checkpoint_policies
 from fx.calls.closures import closure_convert
 from fx.calls.custom import custom_jvp, custom_vjp

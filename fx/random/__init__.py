@@ -21,7 +21,7 @@ from fx.random.continuous import (
 )
 from fx.random.counts import binomial, geometric, multinomial, poisson
 from fx.random.discrete import categorical, choice, permutation
-from fx.random.gamma import (
+from fx.random.gammas import (
     ball,
     beta,
     chisquare,
@@ -43,7 +43,7 @@ from fx.random.keys import (
     split,
     wrap_key_data,
 )
-from fx.random.normal import (
+from fx.random.normals import (
     double_sided_maxwell,
     lognormal,
     maxwell,
@@ -51,7 +51,7 @@ from fx.random.normal import (
     truncated_normal,
     wald,
 )
-from fx.random.uniform import bernoulli, bits, rademacher, randint, uniform
+from fx.random.uniforms import bernoulli, bits, rademacher, randint, uniform
 
 __all__ = [
     "PRNGKey",

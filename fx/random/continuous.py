@@ -27,7 +27,7 @@ from fx.random.arguments import (
     single_key,
     unstack,
 )
-from fx.random.uniform import scaled_uniform
+from fx.random.uniforms import scaled_uniform
 
 
 @public
@@ -45,7 +45,7 @@ def exponential(key: ArrayLike, shape: Sequence[int] = (), dtype: Any = None) ->
     Example:
         >>> import fx
         >>> fx.random.exponential(fx.random.key(0), (2,))
-        Array([2.950128 , 3.8433163], dtype=float32)
+        Array([2.950128 , 3.8434246], dtype=float32)
     """
     key = single_key("exponential", key)
     return draw_exponential(
@@ -79,7 +79,7 @@ def gumbel(
     Example:
         >>> import fx
         >>> fx.random.gumbel(fx.random.key(0), (2,))
-        Array([2.9232516, 3.832541 ], dtype=float32)
+        Array([2.9233725, 3.8326178], dtype=float32)
     """
     key = single_key("gumbel", key)
     size = sample_shape("gumbel", shape)
@@ -162,7 +162,7 @@ def laplace(key: ArrayLike, shape: Sequence[int] = (), dtype: Any = None) -> Arr
     Example:
         >>> import fx
         >>> fx.random.laplace(fx.random.key(0), (2,))
-        Array([-2.2569847, -3.150159 ], dtype=float32)
+        Array([-2.2569816, -3.1502788], dtype=float32)
     """
     key = single_key("laplace", key)
     kind = float_dtype("laplace", dtype)
@@ -186,7 +186,7 @@ def logistic(key: ArrayLike, shape: Sequence[int] = (), dtype: Any = None) -> Ar
     Example:
         >>> import fx
         >>> fx.random.logistic(fx.random.key(0), (2,))
-        Array([2.896376 , 3.8216372], dtype=float32)
+        Array([2.896376 , 3.8217716], dtype=float32)
     """
     key = single_key("logistic", key)
     kind = float_dtype("logistic", dtype)
@@ -209,7 +209,7 @@ def cauchy(key: ArrayLike, shape: Sequence[int] = (), dtype: Any = None) -> Arra
     Example:
         >>> import fx
         >>> fx.random.cauchy(fx.random.key(0), (2,)).round(3)
-        Array([ 6.027, 14.816], dtype=float32)
+        Array([ 6.027, 14.838], dtype=float32)
     """
     key = single_key("cauchy", key)
     kind = float_dtype("cauchy", dtype)
@@ -236,7 +236,7 @@ def pareto(
     Example:
         >>> import fx
         >>> fx.random.pareto(fx.random.key(0), 2.0, (2,))
-        Array([4.371331 , 6.8323846], dtype=float32)
+        Array([4.371316, 6.832648], dtype=float32)
     """
     key = single_key("pareto", key)
     kind = float_dtype("pareto", dtype, b)
@@ -268,7 +268,7 @@ def rayleigh(
     Example:
         >>> import fx
         >>> fx.random.rayleigh(fx.random.key(0), 1.0, (2,))
-        Array([0.32788476, 0.20822862], dtype=float32)
+        Array([0.32787833, 0.20810027], dtype=float32)
     """
     key = single_key("rayleigh", key)
     kind = float_dtype("rayleigh", dtype, scale)
@@ -299,8 +299,8 @@ def weibull_min(
 
     Example:
         >>> import fx
-        >>> fx.random.weibull_min(fx.random.key(0), 1.0, 2.0, (2,))
-        Array([1.7175936, 1.9604378], dtype=float32)
+        >>> fx.random.weibull_min(fx.random.key(0), 1.0, 2.0, (2,)).round(3)
+        Array([1.718, 1.96 ], dtype=float32)
     """
     key = single_key("weibull_min", key)
     kind = float_dtype("weibull_min", dtype, scale, concentration)
@@ -335,7 +335,7 @@ def triangular(
     Example:
         >>> import fx
         >>> fx.random.triangular(fx.random.key(0), 0.0, 0.5, 1.0, (2,))
-        Array([0.83824223, 0.8964464 ], dtype=float32)
+        Array([0.8382394, 0.8965106], dtype=float32)
     """
     key = single_key("triangular", key)
     kind = float_dtype("triangular", dtype, left, mode, right)

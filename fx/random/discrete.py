@@ -26,7 +26,7 @@ from fx.random.arguments import (
     split_key,
 )
 from fx.random.continuous import draw_gumbel
-from fx.random.uniform import randint
+from fx.random.uniforms import randint
 
 
 @public
@@ -53,7 +53,7 @@ def permutation(
     Example:
         >>> import fx
         >>> fx.random.permutation(fx.random.key(0), 5)
-        Array([1, 3, 0, 4, 2], dtype=int32)
+        Array([0, 1, 4, 3, 2], dtype=int32)
     """
     key = single_key("permutation", key)
     array = to_array(x, "random.permutation")
@@ -128,7 +128,7 @@ def choice(
     Example:
         >>> import fx
         >>> fx.random.choice(fx.random.key(0), 5, (3,), replace=False)
-        Array([1, 3, 0], dtype=int32)
+        Array([0, 1, 4], dtype=int32)
     """
     key = single_key("choice", key)
     if not isinstance(shape, Sequence):
@@ -269,7 +269,7 @@ def categorical(
     Example:
         >>> import fx, fx.numpy as jnp
         >>> fx.random.categorical(fx.random.key(0), jnp.array([0.0, 1.0, 2.0]), shape=(4,))
-        Array([0, 1, 2, 0], dtype=int32)
+        Array([1, 1, 2, 1], dtype=int32)
     """
     key = single_key("categorical", key)
     scores = to_array(logits, "random.categorical")

@@ -52,7 +52,7 @@ def key(seed: int | ArrayLike, *, impl: Any = None, dtype: Any = None) -> Array:
     Example:
         >>> import fx
         >>> fx.random.bits(fx.random.key(0), (2,))
-        Array([4070199207, 1202889490], dtype=uint32)
+        Array([4070199207, 4202968722], dtype=uint32)
     """
     _check_impl("key", impl, dtype)
     return _make_key("key", seed)

@@ -80,7 +80,7 @@ def uniform(
     Example:
         >>> import fx
         >>> fx.random.uniform(fx.random.key(0), (2,))
-        Array([0.947667  , 0.97855425], dtype=float32)
+        Array([0.947667 , 0.9785799], dtype=float32)
     """
     key = single_key("uniform", key)
     kind = float_dtype("uniform", dtype, minval, maxval)
@@ -150,7 +150,7 @@ def randint(
     Example:
         >>> import fx
         >>> fx.random.randint(fx.random.key(0), (4,), 0, 10)
-        Array([8, 5, 8, 9], dtype=int32)
+        Array([9, 0, 2, 3], dtype=int32)
     """
     key = single_key("randint", key)
     kind = int_dtype("randint", dtype)
@@ -306,7 +306,7 @@ def rademacher(key: ArrayLike, shape: Sequence[int] = (), dtype: Any = None) -> 
     Example:
         >>> import fx
         >>> fx.random.rademacher(fx.random.key(0), (4,))
-        Array([-1, -1, -1,  1], dtype=int32)
+        Array([-1, -1,  1,  1], dtype=int32)
     """
     key = single_key("rademacher", key)
     kind = dtypes.check_user_dtype(int if dtype is None else dtype, "random.rademacher")

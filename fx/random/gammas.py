@@ -25,8 +25,8 @@ from fx.random.arguments import (
     static_integer,
 )
 from fx.random.continuous import draw_exponential
-from fx.random.normal import draw_normal
-from fx.random.uniform import signs
+from fx.random.normals import draw_normal
+from fx.random.uniforms import signs
 
 
 @public
