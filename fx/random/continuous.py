@@ -340,10 +340,9 @@ def triangular(
     key = single_key("triangular", key)
     kind = float_dtype("triangular", dtype, left, mode, right)
     size = sample_shape("triangular", shape, np.shape(left), np.shape(mode), np.shape(right))
-    low, peak, high = (
-        parameter("triangular", "a parameter", x, kind, size) for x in (left, mode, right)
-    )
-    u = draw_unit(key, size, kind)
+    ends: list[Any] = [parameter("triangular", "ends", x, kind, size) for x in (left, mode, right)]
+    low, peak, high = ends
+    u: Any = draw_unit(key, size, kind)
     rising = low + P.sqrt(u * (high - low) * (peak - low))
     falling = high - P.sqrt((1 - u) * (high - low) * (high - peak))
     return P.select_n(P.lt(u, (peak - low) / (high - low)), falling, rising)

@@ -240,9 +240,9 @@ def wald(
     key = single_key("wald", key)
     kind = float_dtype("wald", dtype, mean)
     size = sample_shape("wald", shape, np.shape(mean))
-    m = parameter("wald", "mean", mean, kind, size)
+    m: Any = parameter("wald", "mean", mean, kind, size)
     normal_key, uniform_key = split_key(key)
-    v = draw_normal(normal_key, size, kind)
+    v: Any = draw_normal(normal_key, size, kind)
     y = v * v
     root = P.sqrt(P.fma(4 * m, y, (m * m) * (y * y)))
     x = P.fma(-(m * 0.5), root, m + m * m * y * 0.5)
