@@ -85,7 +85,7 @@ def sample_shape(name: str, shape: Any, *parameters: tuple[int, ...]) -> tuple[i
                 f"random.{name}: parameters of shapes {', '.join(map(str, parameters))} do not "
                 "broadcast together."
             ) from None
-    target = (shape,) if isinstance(shape, int) else shape_tuple(f"random.{name}", shape)
+    target = shape_tuple(f"random.{name}", (shape,) if isinstance(shape, int) else shape)
     for parameter in parameters:
         check_broadcast(name, parameter, target)
     return target

@@ -30,7 +30,7 @@ def normal(key: ArrayLike, shape: Sequence[int] = (), dtype: Any = None) -> Arra
     """Standard normal numbers: density exp(-x**2 / 2) / sqrt(2 pi).
 
     A uniform number goes through the inverse of the distribution function. float32 results are
-    the same on every machine, bit for bit, and lie in [-5.42, 5.42]: there are 2**23 of them.
+    the same on every machine, bit for bit, and lie in [-5.42, 5.23]: there are 2**23 of them.
 
     Args:
         key: a random key.
