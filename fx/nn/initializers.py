@@ -324,3 +324,94 @@ he_normal = _scaled("he_normal", "He", _HE, 2.0, "fan_in", _NORMAL)
 
 xavier_uniform, xavier_normal = glorot_uniform, glorot_normal
 kaiming_uniform, kaiming_normal = he_uniform, he_normal
+
+
+# ------------------------------------------------------------------ orthogonal matrices
+@public
+def orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
+    """An initializer that draws uniformly among orthogonal matrices, times a scale.
+
+    Args:
+        scale: a number.
+        column_axis: the axis of the columns; all others together are that of the rows. The
+            shorter of the two has orthonormal vectors along the other.
+        dtype: the dtype where the call names none.
+
+    Returns:
+        an initializer, whose results equal JAX's up to rounding.
+
+    Raises:
+        FxValueError: when called, a shape of rank below 2.
+
+    Source: Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning in
+    deep linear neural networks", ICLR 2014.
+
+    Example:
+        >>> import fx.numpy as jnp
+        >>> from fx import random
+        >>> from fx.nn import initializers
+        >>> x = initializers.orthogonal()(random.key(0), (4, 3))
+        >>> bool(jnp.allclose(x.T @ x, jnp.eye(3), atol=1e-6))
+        True
+    """
+
+    def init(key: Any, shape: Sequence[int], dtype: Any = dtype) -> Array:
+        dtype = _dtype(dtype)
+        if len(shape) < 2:
+            raise FxValueError(
+                f"orthogonal expects a shape with at least two axes, got {tuple(shape)}."
+            )
+        if 0 in shape:
+            return jnp.zeros(shape, dtype)
+        columns = shape[column_axis]
+        matrix = random.orthogonal(key, math.prod(shape) // columns, (), dtype, columns)
+        others = tuple(np.delete(shape, column_axis).tolist())
+        moved = jnp.moveaxis(matrix.reshape((*others, columns)), -1, column_axis)
+        return jnp.asarray(scale, dtype) * moved
+
+    return init
+
+
+@public
+def delta_orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
+    """An initializer of convolutions: an orthogonal matrix in the middle of the window, else 0.
+
+    Args:
+        scale: a number.
+        column_axis: as for `orthogonal`, of the matrix (inputs, outputs).
+        dtype: the dtype where the call names none.
+
+    Returns:
+        an initializer for shapes (*window, inputs, outputs) with 1, 2 or 3 axes of the window.
+
+    Raises:
+        FxValueError: when called, a shape of another rank, or with more inputs than outputs.
+
+    Source: Xiao et al., "Dynamical isometry and a mean field theory of CNNs", ICML 2018.
+
+    Example:
+        >>> from fx import random
+        >>> from fx.nn import initializers
+        >>> x = initializers.delta_orthogonal()(random.key(0), (3, 3, 2, 4))
+        >>> int((x != 0).sum()), bool((x[1, 1] != 0).all())
+        (8, True)
+    """
+    matrix = orthogonal(scale, column_axis, dtype)
+
+    def init(key: Any, shape: Sequence[int], dtype: Any = dtype) -> Array:
+        dtype = _dtype(dtype)
+        if len(shape) not in (3, 4, 5):
+            raise FxValueError(
+                f"delta_orthogonal expects a shape (*window, inputs, outputs) of rank 3, 4 or 5, "
+                f"got {tuple(shape)}."
+            )
+        if shape[-1] < shape[-2]:
+            raise FxValueError(
+                f"delta_orthogonal expects at most as many inputs as outputs, got {shape[-2]} and "
+                f"{shape[-1]}."
+            )
+        middle = tuple((n - 1) // 2 for n in shape[:-2])
+        kernel = jnp.zeros(shape, dtype)
+        return kernel.at[middle].set(matrix(key, shape[-2:], dtype))
+
+    return init

@@ -1,4 +1,4 @@
-"""Primitives that draw by rejection: gamma, Poisson and binomial samples.
+"""Primitives that draw by rejection, gamma, Poisson and binomial samples; and orthonormal frames.
 
 The first operand is an array of keys of shape B, the parameters have shape B + S. Each key draws
 the S samples of its row; the loops are in `fx.ops.numerics.rejection`.
@@ -14,10 +14,10 @@ import numpy as np
 
 from fx import dtypes
 from fx.core.avals import ShapedArray
-from fx.core.primitive import P, lit
+from fx.core.primitive import P, Primitive, lit
 from fx.errors import ShapeError
 from fx.ops.base import add_axis, broadcast_to, check_domain, move_axis
-from fx.ops.numerics import rejection
+from fx.ops.numerics import linalg, rejection
 from fx.ops.random import KeyPrimitive, words
 
 _FLOAT32 = np.dtype(np.float32)
@@ -95,6 +95,35 @@ def _poisson(xp: Any, keys: Any, rate: Any) -> Any:
     return rejection.poisson(xp, keys, rate.astype(_FLOAT32, copy=False))
 
 
+class Orthonormalize(Primitive):
+    """Orthonormal columns by the process of Gram and Schmidt; operands of shape (*B, m, n), m >= n.
+
+    Applied to normal numbers it gives random frames. These have no tangents, so it has no jvp.
+    """
+
+    name = "orthonormalize"
+
+    def abstract_eval(self, x: ShapedArray) -> ShapedArray:
+        check_domain(self.name, x.dtype, "fc")
+        if x.ndim < 2 or x.shape[-2] < x.shape[-1]:
+            raise ShapeError(
+                f"orthonormalize expects matrices with at least as many rows as columns, got "
+                f"{x.short()}."
+            )
+        return x
+
+    def impl(self, xp: Any, x: Any) -> Any:
+        wide = x if x.dtype.itemsize >= 4 else x.astype(_FLOAT32)
+        q, r = linalg.qr(xp, wide, full_matrices=False)
+        # The factor is unique once the diagonal of r is positive.
+        diagonal = xp.diagonal(r, axis1=-2, axis2=-1)
+        return (q * xp.sign(diagonal)[..., None, :]).astype(x.dtype, copy=False)
+
+    def batch(self, axis: Any, args: Sequence[Any], dims: Sequence[Any]) -> Any:
+        return self.bind(move_axis(args[0], dims[0], 0)), 0
+
+
+Orthonormalize()
 RandomGamma("random_gamma", _gamma)
 Sampler("random_poisson", _poisson)
 Sampler("random_binomial", rejection.binomial)

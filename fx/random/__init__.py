@@ -48,6 +48,7 @@ from fx.random.normals import (
     lognormal,
     maxwell,
     normal,
+    orthogonal,
     truncated_normal,
     wald,
 )
@@ -85,6 +86,7 @@ __all__ = [
     "maxwell",
     "multinomial",
     "normal",
+    "orthogonal",
     "pareto",
     "permutation",
     "poisson",

@@ -21,6 +21,7 @@ from fx.random.arguments import (
     sample_shape,
     single_key,
     split_key,
+    static_integer,
 )
 from fx.random.uniforms import scaled_uniform, signs
 
@@ -248,3 +249,48 @@ def wald(
     x = P.fma(-(m * 0.5), root, m + m * m * y * 0.5)
     z = draw_unit(uniform_key, size, kind)
     return P.select_n(P.le(z, m / (m + x)), m * m / x, x)
+
+
+@public
+def orthogonal(
+    key: ArrayLike,
+    n: int,
+    shape: Sequence[int] = (),
+    dtype: Any = None,
+    m: int | None = None,
+) -> Array:
+    """Matrices distributed uniformly among those with orthonormal columns or rows.
+
+    Results equal those of `jax.random` up to rounding.
+
+    Args:
+        key: a random key.
+        n: the number of rows.
+        shape: of the array of matrices.
+        dtype: a floating or complex dtype; the default float one if None.
+        m: the number of columns; n if None.
+
+    Returns:
+        An array of shape `(*shape, n, m)`. The columns are orthonormal if n >= m, else the rows.
+
+    Raises:
+        FxTypeError: the dtype is neither floating nor complex; n or m is not an integer; not a key.
+
+    Source: Mezzadri, "How to generate random matrices from the classical compact groups", Notices
+    of the AMS, 2007.
+
+    Example:
+        >>> import fx, fx.numpy as jnp
+        >>> q = fx.random.orthogonal(fx.random.key(0), 3)
+        >>> bool(jnp.allclose(q.T @ q, jnp.eye(3), atol=1e-6))
+        True
+    """
+    key = single_key("orthogonal", key)
+    rows = static_integer("orthogonal", "n", n)
+    columns = rows if m is None else static_integer("orthogonal", "m", m)
+    size = sample_shape("orthogonal", shape)
+    frame = P.orthonormalize(normal(key, (*size, max(rows, columns), min(rows, columns)), dtype))
+    if rows >= columns:
+        return frame
+    order = (*range(len(size)), len(size) + 1, len(size))
+    return P.transpose(frame, permutation=order)

@@ -77,6 +77,14 @@ def test_vmap_over_parameters_keeps_the_key():
         np.testing.assert_array_equal(together[i], P.random_poisson(keys(), rates[i]))
 
 
+def test_orthonormalize_of_batches():
+    x = Array(np.random.default_rng(0).normal(size=(2, 3, 4, 3)).astype(np.float32))
+    laws.check_jit(P.orthonormalize, x)
+    laws.check_vmap(P.orthonormalize, x)
+    with pytest.raises(ShapeError, match="rows"):
+        P.orthonormalize(P.transpose(x, permutation=(0, 1, 3, 2)))
+
+
 def test_threefry_is_elementwise():
     words = [u32(1, 2, 3), u32(4, 5, 6), u32(7, 8, 9), Array(np.asarray(0, np.uint32))]
     out = P.threefry2x32(*words)

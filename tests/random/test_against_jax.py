@@ -164,6 +164,8 @@ NEAR = {
     "f": (lambda r, k: r.f(k, 3.0, 5.0, (N,)), 1e-5),
     "t": (lambda r, k: r.t(k, 3.0, (N,)), 5e-6),
     "generalized_normal": (lambda r, k: r.generalized_normal(k, 1.5, (N,)), 5e-6),
+    "orthogonal": (lambda r, k: r.orthogonal(k, 7, (2,)), 2e-6),
+    "orthogonal rows": (lambda r, k: r.orthogonal(k, 3, m=7), 2e-6),
     "ball": (lambda r, k: r.ball(k, 3, 2.5, (N,)), 2e-6),
 }
 

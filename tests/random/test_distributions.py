@@ -145,6 +145,22 @@ def test_two_sided_maxwell_is_symmetric():
     assert abs(np.mean(y > 0) - 0.5) < 0.02
 
 
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize(("n", "m"), [(3, 3), (5, 2), (2, 5), (0, 0), (3, 0)])
+def test_orthogonal_matrices(n, m, dtype):
+    x = np.asarray(random.orthogonal(random.key(0), n, (4,), dtype, m))
+    assert x.shape == (4, n, m)
+    tall = x if n >= m else x.conj().swapaxes(-1, -2)
+    gram = tall.conj().swapaxes(-1, -2) @ tall
+    np.testing.assert_allclose(gram, np.broadcast_to(np.eye(min(n, m)), gram.shape), atol=1e-12)
+
+
+def test_orthogonal_matrices_are_uniform():
+    """The first entry of a random rotation of 3-space is uniform in [-1, 1]."""
+    x = np.asarray(random.orthogonal(random.key(0), 3, (N,)), np.float64)[:, 0, 0]
+    assert stats.kstest(x, stats.uniform(-1, 2).cdf).pvalue > 1e-3
+
+
 def test_new_keys_are_independent():
     """Correlations between streams of split, folded and consecutive seeds."""
     keys = [
