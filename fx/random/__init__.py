@@ -4,8 +4,13 @@
     key, subkey = fx.random.split(key)
     x = fx.random.normal(subkey, (3,))
 
-The generator is Threefry-2x32. For the same key the results equal those of `jax.random` bit for
-bit in float32, except where a function's documentation says otherwise.
+The generator is Threefry-2x32, as in JAX. For the same key, results in float32 and half precision
+equal those of `jax.random` on a CPU with fused multiply-adds bit for bit, whatever the machine that
+fx runs on. The exceptions are equal up to rounding: gamma, loggamma, beta, dirichlet, chisquare, f,
+t, generalized_normal and ball (XLA uses an approximate reciprocal square root; half precision is
+drawn in float32); maxwell, double_sided_maxwell, orthogonal and lognormal with an array for sigma
+(sums and products in another order); cauchy and weibull_min (the platform's tan and pow). In 64 bits
+bits, uniform and randint are equal, the others up to rounding.
 """
 
 from fx.random.continuous import (

@@ -43,7 +43,7 @@ def both(name, shape, dtype, *args, **options):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_equal_to_the_last_bit(name, dtype):
-    np.testing.assert_array_equal(*both(name, (3, 3, 8, 16), dtype))
+    np.testing.assert_array_equal(*both(name, (24, 16), dtype))
 
 
 @needs_jax
