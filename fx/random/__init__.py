@@ -9,8 +9,8 @@ equal those of `jax.random` on a CPU with fused multiply-adds bit for bit, whate
 fx runs on. The exceptions are equal up to rounding: gamma, loggamma, beta, dirichlet, chisquare, f,
 t, generalized_normal and ball (XLA uses an approximate reciprocal square root; half precision is
 drawn in float32); maxwell, double_sided_maxwell, orthogonal and lognormal with an array for sigma
-(sums and products in another order); cauchy and weibull_min (the platform's tan and pow). In 64 bits
-bits, uniform and randint are equal, the others up to rounding.
+(sums and products in another order); cauchy and weibull_min (the platform's tan and pow). In 64
+bits, integers and `uniform` are equal, the others up to rounding.
 """
 
 from fx.random.continuous import (

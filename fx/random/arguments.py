@@ -133,12 +133,20 @@ def parameter(
     name: str, what: str, value: Any, dtype: np.dtype, shape: Sequence[int] | None = None
 ) -> Array:
     """A parameter of a distribution as an array of a dtype, broadcast to a shape."""
-    array = to_array(value, f"random.{name}")
+    if type(value) in (int, float):
+        array = Array(as_dtype(value, dtype))  # not by way of the default dtype
+    else:
+        array = to_array(value, f"random.{name}")
     if dtypes.is_key(array.dtype) or (array.dtype.kind == "c" and dtype.kind != "c"):
         raise FxTypeError(f"random.{name}: {what} must be real numbers, got {array.aval.short()}.")
     if array.dtype != dtype or array.weak_type:
         array = P.convert_element_type(array, new_dtype=dtype)
     return array if shape is None else broadcast(array, tuple(shape))
+
+
+def as_dtype(value: Any, dtype: np.dtype) -> np.ndarray:
+    """A number in a floating dtype; by way of float32 to half precision, as in JAX."""
+    return np.asarray(np.float32(value) if dtype.itemsize < 4 else value).astype(dtype)
 
 
 def inexact(name: str, *values: Any) -> list[Array]:

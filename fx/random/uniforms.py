@@ -15,6 +15,7 @@ from fx.errors import FxTypeError, FxValueError, public
 from fx.lax.arguments import broadcast
 from fx.random.arguments import (
     ArrayLike,
+    as_dtype,
     draw_bits,
     draw_unit,
     float_dtype,
@@ -94,7 +95,7 @@ def scaled_uniform(
     unit = draw_unit(key, shape, dtype)
     half = dtype.itemsize < 4
     if isinstance(minval, _NUMBERS) and isinstance(maxval, _NUMBERS):
-        low, high = (np.asarray(_number(x, half), dtype) for x in (minval, maxval))
+        low, high = (as_dtype(x, dtype) for x in (minval, maxval))
         span = np.asarray(high - low)
         if low == 0 and span == 1:
             return unit
@@ -108,11 +109,6 @@ def scaled_uniform(
         exact = half
     scaled = P.add(P.mul(unit, width), low) if exact else P.fma(unit, width, low)
     return P.max(low, scaled)
-
-
-def _number(x: Any, half: bool) -> Any:
-    """A number as JAX has it before it becomes half precision: float32."""
-    return np.float32(x) if half else x
 
 
 def _difference(high: Array, low: Array) -> Array:

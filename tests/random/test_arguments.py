@@ -54,6 +54,13 @@ def test_parameters_give_shape_and_width(name):
 
 
 @pytest.mark.parametrize("name", ONE_PARAMETER)
+def test_numbers_keep_the_digits_of_the_result(name):
+    sampler = getattr(random, name)
+    of_array = sampler(KEY, np.full(3, 1.3), (3,))
+    np.testing.assert_allclose(sampler(KEY, 1.3, (3,), "float64"), of_array, rtol=1e-15)
+
+
+@pytest.mark.parametrize("name", ONE_PARAMETER)
 def test_parameters_that_do_not_broadcast_raise(name):
     with pytest.raises(ShapeError, match=rf"random\.{name}.*\(3,\).*does not broadcast"):
         getattr(random, name)(KEY, np.ones(3), (2,))
