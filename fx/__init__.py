@@ -1,11 +1,22 @@
-"""fx: functional transformations of Python programs: grad, jit, vmap and pmap."""
+"""fx: composable transformations of Python programs: grad, jit, vmap and pmap over a typed IR.
 
-from fx.core import pretty as _pretty  # installs the printer
-import fx.ops
-import fx.backends.numpy
-import fx.numpy  # installs the methods of Array
-import fx.random
+    import fx
+    import fx.numpy as jnp
+
+The names are those of `jax`. Submodules that a program may not need (`fx.nn`, `fx.optim`,
+`fx.testing`, ...) are imported when they are first used.
+"""
+
+import importlib as _importlib
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
+import fx.backends.numpy  # noqa: F401  registers itself
+import fx.core.pretty  # noqa: F401  gives jaxprs their repr
+from fx import debug, dtypes, errors, lax, numpy, tree, tree_util
+from fx.calls.callback import pure_callback
 from fx.calls.checkpoint import checkpoint, checkpoint_policies
+from fx.calls.checkpoint import checkpoint as remat
 from fx.calls.closures import closure_convert
 from fx.calls.custom import custom_jvp, custom_vjp
 from fx.calls.jit import eval_shape, jit, make_jaxpr
@@ -13,15 +24,98 @@ from fx.calls.pmap import pmap
 from fx.config import config, debug_infs, debug_nans, disable_jit
 from fx.core.array import Array
 from fx.core.avals import ShapedArray, ShapeDtypeStruct
-from fx.dtypes import default_dtype
-from fx.transforms.grad import (
-    grad,
-    jvp,
-    linear_transpose,
-    linearize,
-    value_and_grad,
-    vjp,
+from fx.core.trace import named_scope
+from fx.devices import (
+    block_until_ready,
+    default_backend,
+    device_count,
+    device_get,
+    device_put,
+    devices,
+    effects_barrier,
+    local_device_count,
+    local_devices,
+    process_count,
+    process_index,
+    typeof,
 )
+from fx.dtypes import default_dtype
+from fx.transforms.grad import grad, jvp, linear_transpose, linearize, value_and_grad, vjp
+from fx.transforms.jacobian import hessian, jacfwd, jacobian, jacrev
 from fx.transforms.mapping import vmap
 
-remat = checkpoint
+if _TYPE_CHECKING:
+    from fx import data, nn, optim, random, testing, train
+
+__version__ = "0.1.0"
+
+_LAZY = ("data", "nn", "optim", "random", "testing", "train")
+
+__all__ = [
+    "Array",
+    "ShapeDtypeStruct",
+    "ShapedArray",
+    "block_until_ready",
+    "checkpoint",
+    "checkpoint_policies",
+    "closure_convert",
+    "config",
+    "custom_jvp",
+    "custom_vjp",
+    "data",
+    "debug",
+    "debug_infs",
+    "debug_nans",
+    "default_backend",
+    "default_dtype",
+    "device_count",
+    "device_get",
+    "device_put",
+    "devices",
+    "disable_jit",
+    "dtypes",
+    "effects_barrier",
+    "errors",
+    "eval_shape",
+    "grad",
+    "hessian",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jit",
+    "jvp",
+    "lax",
+    "linear_transpose",
+    "linearize",
+    "local_device_count",
+    "local_devices",
+    "make_jaxpr",
+    "named_scope",
+    "nn",
+    "numpy",
+    "optim",
+    "pmap",
+    "process_count",
+    "process_index",
+    "pure_callback",
+    "random",
+    "remat",
+    "testing",
+    "train",
+    "tree",
+    "tree_util",
+    "typeof",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]
+
+
+def __getattr__(name: str) -> _Any:
+    if name in _LAZY:
+        return _importlib.import_module(f"fx.{name}")
+    raise AttributeError(f"module 'fx' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

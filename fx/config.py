@@ -15,6 +15,7 @@ from typing import Any
 from fx.errors import FxValueError
 
 _OPTIONS: dict[str, tuple[Any, str]] = {
+    "cpu_devices": (1, "how many CPU devices fx.devices() names"),
     "disable_jit": (False, "run jitted functions operation by operation, for debugging"),
     "debug_nans": (False, "raise at the first operation whose result has a NaN"),
     "debug_infs": (False, "raise at the first operation whose result has an infinity"),

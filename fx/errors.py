@@ -11,7 +11,7 @@ import os
 import sys
 import types
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 _ROOT = os.path.dirname(os.path.abspath(__file__)) + os.sep
 # Folders of the package whose frames are user code as far as tracebacks are concerned.
@@ -138,15 +138,22 @@ def hide_frames(error: BaseException) -> None:
         error.__suppress_context__ = True
 
 
-def user_source(depth: int = 1) -> tuple[types.CodeType, int] | None:
-    """Code object and line of the innermost frame outside fx, cheap enough for every equation."""
+class Source(NamedTuple):
+    """Where in the user's code an equation comes from, and the named scopes around it."""
+
+    code: types.CodeType
+    line: int
+    scope: str
+
+
+def user_source(scope: str = "", depth: int = 1) -> Source | None:
+    """The innermost frame outside fx, cheap enough for every equation."""
     frame = sys._getframe(depth)
     while frame is not None:
         code = frame.f_code
         if code not in _internal_codes:
-            internal = is_internal(code.co_filename)
-            if not internal:
-                return code, frame.f_lineno
+            if not is_internal(code.co_filename):
+                return Source(code, frame.f_lineno, scope)
             _internal_codes.add(code)
         frame = frame.f_back
     return None
@@ -155,9 +162,9 @@ def user_source(depth: int = 1) -> tuple[types.CodeType, int] | None:
 _internal_codes: set[types.CodeType] = set()
 
 
-def format_source(source: tuple[types.CodeType, int] | None) -> str:
+def format_source(source: Source | None) -> str:
     """`file.py:12 (function)` for a source recorded by `user_source`."""
     if source is None:
         return "<unknown>"
-    code, line = source
-    return f"{code.co_filename}:{line} ({code.co_name})"
+    scope = f" in {source.scope}" if source.scope else ""
+    return f"{source.code.co_filename}:{source.line} ({source.code.co_name}){scope}"

@@ -51,7 +51,7 @@ Atom = Var | Literal
 
 
 class Eqn:
-    """`outvars = primitive[params] invars`, written at `source` (code object, line)."""
+    """`outvars = primitive[params] invars`, written at `source` in the user's code."""
 
     __slots__ = ("invars", "outvars", "params", "primitive", "source")
 

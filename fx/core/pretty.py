@@ -71,8 +71,9 @@ class _Printer:
         params = self.params(eqn, indent)
         where = ""
         if self.source and eqn.source is not None:
-            code, line = eqn.source
-            where = f"  # {code.co_filename.rsplit('/', 1)[-1]}:{line}"
+            name = eqn.source.code.co_filename.rsplit("/", 1)[-1]
+            scope = f" {eqn.source.scope}" if eqn.source.scope else ""
+            where = f"  # {name}:{eqn.source.line}{scope}"
         return f"{outs} = {eqn.primitive.name}{params} {ins}".rstrip() + where
 
     def params(self, eqn: Eqn, indent: int) -> str:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fx import errors
 from fx.core.array import Array, to_array
@@ -35,8 +35,9 @@ class _State(threading.local):
 
     level = 0
     dynamic: StagingTrace | None = None
-    axes: dict[Any, Any] = {}  # axis name -> AxisData; replaced, never mutated
+    axes: ClassVar[dict[Any, Any]] = {}  # axis name -> AxisData; replaced, never mutated
     source: Any = None  # source of the equation being re-interpreted, else found by stack walk
+    scope: str = ""  # names of the enclosing `named_scope`s, joined by slashes
 
 
 state = _State()
@@ -167,6 +168,23 @@ def eager() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def named_scope(name: str) -> Iterator[None]:
+    """Name the equations made in a block; the names show in messages and printed sources.
+
+    Example:
+        >>> import fx
+        >>> with fx.named_scope("attention"):
+        ...     pass
+    """
+    saved = state.scope
+    state.scope = f"{saved}/{name}" if saved else name
+    try:
+        yield
+    finally:
+        state.scope = saved
+
+
+@contextlib.contextmanager
 def bind_axis(name: Any, data: Any) -> Iterator[None]:
     """Bring an axis name into scope for collectives."""
     saved = state.axes
@@ -221,7 +239,7 @@ class StagingTrace(Trace):
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         invars = [self.atom(x) for x in args]
         out = primitive.abstract_eval(*[v.aval for v in invars], **params)
-        source = state.source or errors.user_source(2)
+        source = state.source or errors.user_source(state.scope, 2)
         if primitive.multiple_results:
             outvars = [Var(aval) for aval in out]
             self.eqns.append(Eqn(primitive, invars, outvars, params, source))

@@ -35,7 +35,6 @@ from fx.numpy.promotion import (
     array,
     broadcast,
     cast,
-    convert,
     expand_to,
     inexact_operands,
     joined,

@@ -21,6 +21,7 @@ from fx.numpy import (
     creation,
     cumulative,
     diagonals,
+    dispatch,
     formatting,
     indexing,
     manipulation,
@@ -327,14 +328,20 @@ def install() -> None:
     for name, getter in _PROPERTIES.items():
         setattr(Array, name, property(getter))
     Array.__getitem__ = indexing.getitem  # type: ignore[attr-defined]
-    Array.__matmul__, Array.__rmatmul__ = _matmul, _rmatmul  # type: ignore[attr-defined]
+    Array.__matmul__, Array.__rmatmul__ = public(_matmul), public(_rmatmul)  # type: ignore[attr-defined]
     operators.install()
     formatting.install()
 
 
 def _matmul(self: Array, other: Any) -> Any:
-    return products.matmul(self, other) if operators.accepts(other) else NotImplemented
+    """`self @ other`"""
+    if not operators.accepts(other):
+        return dispatch.refuse("@", other, False)
+    return products.matmul(self, other)
 
 
 def _rmatmul(self: Array, other: Any) -> Any:
-    return products.matmul(other, self) if operators.accepts(other) else NotImplemented
+    """`other @ self`"""
+    if not operators.accepts(other):
+        return dispatch.refuse("@", other, True)
+    return products.matmul(other, self)

@@ -249,9 +249,9 @@ def _pair(
     a: Term, b: Term, needed: set[str], output: str | None, precision: Any, dtype: Any
 ) -> Term:
     """The product of two operands, summed over what is not needed later."""
-    a = _summed(_distinct(a), needed | set(b.names))
-    b = _summed(_distinct(b), needed | set(a.names))
+    a, b = _distinct(a), _distinct(b)
     a, b = _without_repeats(a, b), _without_repeats(b, a)
+    a, b = _summed(a, needed | set(b.names)), _summed(b, needed | set(a.names))
     shared = [n for n in a.names if n in b.names]
     batch = [n for n in shared if n in needed]
     summed = [n for n in shared if n not in needed]

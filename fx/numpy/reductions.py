@@ -152,7 +152,7 @@ def sum(
         >>> jnp.sum(jnp.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
         Array([4., 6.], dtype=float32)
     """
-    if dtype is None and initial is None and where is None and not keepdims:
+    if dtype is None and initial is None and where is None and out is None and not keepdims:
         short = _add_reduce(a, axis)
         if short is not None:
             return short
@@ -228,7 +228,7 @@ def _extremum(
         initial: Any = None,
         where: Any = None,
     ) -> Array:
-        if initial is None and where is None and not keepdims:
+        if initial is None and where is None and out is None and not keepdims:
             fast = short(a, axis)
             if fast is not None:
                 return fast
@@ -240,7 +240,7 @@ def _extremum(
                     f"{where_}: where= needs initial=, the result where no element is included."
                 )
             axes = some_axes(axis, x.ndim, where_)
-            if initial is None and any(x.shape[i] == 0 for i in axes):
+            if initial is None and builtins.any(x.shape[i] == 0 for i in axes):
                 raise FxValueError(
                     f"{where_} of {x.aval.short()} over axes {axes}: an empty axis has no "
                     f"{name}imum. Give initial=."

@@ -22,7 +22,6 @@ from fx.numpy.promotion import (
     expand_to,
     integer,
     operand,
-    promote,
     promote_inexact,
     select,
 )
@@ -34,8 +33,6 @@ def _slide(x: Any, y: Any, mode: str, precision: Any, dtype: Any, name: str) -> 
     """Correlation of two vectors (y is not reversed), the longer one first."""
     n, m = x.shape[0], y.shape[0]
     before, after = {"full": (m - 1, m - 1), "same": (m // 2, (m - 1) // 2), "valid": (0, 0)}[mode]
-    if x.dtype == np.bool_:
-        x, y = convert(x, dtypes.default_int()), convert(y, dtypes.default_int())
     out = conv_general_dilated(
         reshaped(x, (1, 1, n)),
         reshaped(y, (1, 1, m)),
@@ -50,7 +47,7 @@ def _slide(x: Any, y: Any, mode: str, precision: Any, dtype: Any, name: str) -> 
 def _vectors(a: Any, v: Any, mode: str, name: str) -> list[Any]:
     if mode not in ("full", "same", "valid"):
         raise FxValueError(f"{name}: mode must be 'full', 'same' or 'valid', got {mode!r}.")
-    xs = promote(name, make_array(a, None, name), make_array(v, None, name))
+    xs = promote_inexact(name, make_array(a, None, name), make_array(v, None, name))
     if any(x.ndim != 1 for x in xs):
         raise ShapeError(f"{name} expects vectors, got shapes {xs[0].shape} and {xs[1].shape}.")
     if not xs[0].size or not xs[1].size:
@@ -65,7 +62,7 @@ def convolve(
     """Convolution of two vectors, sum over k of a[k] v[n - k].
 
     Args:
-        a, v: vectors.
+        a, v: vectors; integers become the default float.
         mode: "full", "same" (the size of the longer one) or "valid" (no padding).
         precision, preferred_element_type: as in `dot`.
 

@@ -301,8 +301,7 @@ def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = Non
     up = searchsorted(edges, x, side)
     if edges.shape[0] < 2:
         return up
-    other = "right" if right else "left"
-    down = searchsorted(P.rev(edges, dimensions=(0,)), x, other)
+    down = searchsorted(P.rev(edges, dimensions=(0,)), x, side)
     down = P.sub(lit(down, edges.shape[0]), down)
     ascending = P.le(edges[0], edges[-1])
     return P.select_n(ascending, down, up)

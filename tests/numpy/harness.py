@@ -1,13 +1,16 @@
 """One check for every function of fx.numpy: the same program on NumPy, JAX and fx.
 
 A `Case` is a program written over a module `m` (numpy, jax.numpy or fx.numpy). `check` demands that
-fx gives JAX's values, shape, dtype and weak type, NumPy's values, the same under jit and vmap, and
-JAX's gradient. What a case cannot do (its result's shape depends on values, JAX differs on
-purpose) it says with a flag, and so the exceptions can be read off the tables.
+fx gives JAX's shape, dtype and weak type, NumPy's values (or else JAX's), the same under jit and
+vmap, and a gradient that agrees with finite differences. What a case cannot do (its result's shape
+depends on values, JAX differs on purpose) it says with a flag, and so the exceptions can be read
+off the tables. With FX_TEST_PROFILE=thorough values and gradients are compared with JAX's too,
+which is slow because JAX compiles each.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +25,8 @@ try:
     import jax.numpy as jnp
 except ImportError:  # the comparison with JAX is left out
     jax = jnp = None
+
+THOROUGH = os.environ.get("FX_TEST_PROFILE") == "thorough"
 
 
 @dataclass
@@ -99,14 +104,7 @@ def check(c: Case) -> None:
     out = run(fnp, c)
     outs = leaves(out)
     if jax is not None and c.jax:
-        expected = leaves(run(jnp, c))
-        assert len(outs) == len(expected)
-        for got, want in zip(outs, expected, strict=True):
-            same(got, want, c.rtol, "JAX's values")
-            if hasattr(want, "dtype"):
-                assert got.dtype == want.dtype, f"dtype {got.dtype}, JAX has {want.dtype}"
-            if c.weak and hasattr(want, "weak_type"):
-                assert got.weak_type == want.weak_type, f"weak {got.weak_type}, JAX has the other"
+        _check_jax(c, outs)
     if c.numpy:
         with np.errstate(all="ignore"):
             expected = leaves(run(np, c))
@@ -117,8 +115,26 @@ def check(c: Case) -> None:
         _check_jit(c, outs)
     if c.vmap and arrays:
         _check_vmap(c)
-    if c.grad and jax is not None and any(a.dtype.kind == "f" for a in arrays):
+    if c.grad and any(a.dtype.kind == "f" and a.size for a in arrays):
         _check_grad(c)
+        if THOROUGH and c.jax and jax is not None:
+            _check_grad_of_jax(c)
+
+
+def _check_jax(c: Case, outs: list[Any]) -> None:
+    if THOROUGH or not c.numpy or not c.jit:
+        expected = leaves(run(jnp, c))
+        for got, want in zip(outs, expected, strict=True):
+            same(got, want, c.rtol, "JAX's values")
+    else:  # types alone need no compilation
+        expected = leaves(jax.eval_shape(lambda: run(jnp, c)))
+    assert len(outs) == len(expected)
+    for got, want in zip(outs, expected, strict=True):
+        if hasattr(want, "dtype"):
+            assert got.shape == want.shape, f"shape {got.shape}, JAX has {want.shape}"
+            assert got.dtype == want.dtype, f"dtype {got.dtype}, JAX has {want.dtype}"
+        if c.weak and hasattr(want, "weak_type"):
+            assert got.weak_type == want.weak_type, f"weak {got.weak_type}, JAX has the other"
 
 
 def _apply(c: Case, arrays: Any) -> Any:
@@ -146,27 +162,56 @@ def _check_vmap(c: Case) -> None:
         same(value, np.stack([np.asarray(r[k]) for r in rows]), 2e-6, "vmap's values")
 
 
-def _check_grad(c: Case) -> None:
+def _loss(c: Case, module: Any) -> Callable[..., Any]:
+    """A weighted sum of a case's floating results, of its arrays."""
+
+    def total(*xs: Any) -> Any:
+        rest = iter(xs)
+        args = [next(rest) if is_array(a) else a for a in c.args]
+        result = 0.0
+        for out in leaves(c.program(module, *args)):
+            if not hasattr(out, "dtype") or not np.issubdtype(out.dtype, np.inexact):
+                continue
+            weights = np.cos(np.arange(out.size).reshape(out.shape))
+            part = module.real(out) + module.imag(out) if out.dtype.kind == "c" else out
+            result = result + module.sum(part * weights.astype(part.dtype))
+        return result
+
+    return total
+
+
+def _floats(c: Case) -> tuple[list[Any], tuple[int, ...]]:
     arrays = [a for a in c.args if is_array(a)]
-    floats = tuple(i for i, a in enumerate(arrays) if a.dtype.kind == "f")
+    return arrays, tuple(i for i, a in enumerate(arrays) if a.dtype.kind == "f")
 
-    def loss(module: Any) -> Callable[..., Any]:
-        def total(*xs: Any) -> Any:
-            rest = iter(xs)
-            args = [next(rest) if is_array(a) else a for a in c.args]
-            result = 0.0
-            for out in leaves(c.program(module, *args)):
-                if not hasattr(out, "dtype") or out.dtype.kind not in "fc":
-                    continue
-                weights = np.cos(np.arange(out.size).reshape(out.shape)).astype(np.float32)
-                part = module.real(out) + module.imag(out) if out.dtype.kind == "c" else out
-                result = result + module.sum(part * weights)
-            return result
 
-        return total
+def _check_grad(c: Case) -> None:
+    """The derivative in a direction against a difference quotient, in double precision."""
+    arrays, floats = _floats(c)
+    rng = np.random.default_rng(3)
+    wide = [a.astype(np.float64) if i in floats else a for i, a in enumerate(arrays)]
+    directions = [rng.standard_normal(a.shape) if i in floats else 0 for i, a in enumerate(wide)]
+    loss = _loss(c, fnp)
 
-    got = fx.grad(loss(fnp), argnums=floats)(*[fnp.asarray(a) for a in arrays])
-    want = jax.grad(loss(jnp), argnums=floats)(*[jnp.asarray(a) for a in arrays])
+    def at(t: float) -> list[Any]:
+        moved = zip(wide, directions, enumerate(wide), strict=True)
+        return [fnp.asarray(a + t * d if i in floats else a) for a, d, (i, _) in moved]
+
+    gradients = fx.grad(loss, argnums=floats)(*at(0.0))
+    got = sum(float((g * directions[i]).sum()) for g, i in zip(gradients, floats, strict=True))
+    h = 1e-6
+    want = (float(loss(*at(h))) - float(loss(*at(-h)))) / (2 * h)
+    scale = max(1.0, sum(float(fnp.abs(g * directions[i]).sum()) for g, i in
+                         zip(gradients, floats, strict=True)))  # fmt: skip
+    assert abs(got - want) <= 2e-6 * scale, f"gradient: {got}, finite differences give {want}"
+    single = fx.grad(loss, argnums=floats)(*[fnp.asarray(a) for a in arrays])
+    for g, i in zip(single, floats, strict=True):
+        assert g.shape == arrays[i].shape and g.dtype == arrays[i].dtype, "type of the gradient"
+
+
+def _check_grad_of_jax(c: Case) -> None:
+    arrays, floats = _floats(c)
+    got = fx.grad(_loss(c, fnp), argnums=floats)(*[fnp.asarray(a) for a in arrays])
+    want = jax.grad(_loss(c, jnp), argnums=floats)(*[jnp.asarray(a) for a in arrays])
     for g, w in zip(got, want, strict=True):
-        assert g.dtype == w.dtype, f"gradient: dtype {g.dtype}, JAX has {w.dtype}"
         same(g, w, max(c.rtol, 5e-5), "JAX's gradient")

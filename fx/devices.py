@@ -1,0 +1,116 @@
+"""Devices and transfers: one CPU by default, more by name when asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fx.config import config
+from fx.core.array import Array, to_array
+from fx.core.backend import Device, cpu_devices
+from fx.errors import FxValueError, public
+from fx.pytree import tree_leaves, tree_map
+
+
+@public
+def devices(backend: str | None = None) -> list[Device]:
+    """The devices there are: `fx.config.cpu_devices` CPU devices (1 unless changed).
+
+    Args:
+        backend: a platform; only "cpu" exists in this version.
+
+    Example:
+        >>> import fx
+        >>> fx.devices()
+        [CpuDevice(id=0)]
+    """
+    if backend not in (None, "cpu"):
+        raise FxValueError(f"devices: no platform {backend!r}; this version of fx has 'cpu'.")
+    return cpu_devices(config.cpu_devices)
+
+
+def local_devices(
+    process_index: int | None = None, backend: str | None = None, host_id: int | None = None
+) -> list[Device]:
+    """The devices of this process: all of them."""
+    return devices(backend)
+
+
+def device_count(backend: str | None = None) -> int:
+    """How many devices there are."""
+    return len(devices(backend))
+
+
+def local_device_count(backend: str | None = None) -> int:
+    """How many devices this process has."""
+    return len(devices(backend))
+
+
+def process_index(backend: str | None = None) -> int:
+    """The number of this process: 0."""
+    return 0
+
+
+def process_count(backend: str | None = None) -> int:
+    """How many processes run this program together: 1."""
+    return 1
+
+
+def default_backend() -> str:
+    """The platform that operations run on."""
+    return "cpu"
+
+
+@public
+def device_put(x: Any, device: Any = None, *, src: Any = None, donate: bool = False) -> Any:
+    """The arrays of a tree on a device, as fx Arrays.
+
+    Args:
+        x: arrays or numbers in a pytree.
+        device: a `Device`; all CPU devices share their memory.
+        src, donate: accepted as in JAX.
+
+    Example:
+        >>> import fx, numpy as np
+        >>> fx.device_put(np.float32([1, 2]))
+        Array([1., 2.], dtype=float32)
+    """
+    if isinstance(device, Device) and device.platform != "cpu":
+        raise FxValueError(f"device_put: no device {device}; this version of fx has CPU devices.")
+    return tree_map(lambda leaf: to_array(leaf, "device_put"), x)
+
+
+@public
+def device_get(x: Any) -> Any:
+    """The arrays of a tree as NumPy arrays.
+
+    Example:
+        >>> import fx, fx.numpy as jnp
+        >>> fx.device_get(jnp.ones(2))
+        array([1., 1.], dtype=float32)
+    """
+    return tree_map(lambda leaf: np.asarray(leaf) if isinstance(leaf, Array) else leaf, x)
+
+
+def block_until_ready(x: Any) -> Any:
+    """Wait until the arrays of a tree are computed, and return the tree."""
+    for leaf in tree_leaves(x):
+        if isinstance(leaf, Array):
+            leaf.block_until_ready()
+    return x
+
+
+def effects_barrier() -> None:
+    """Wait for callbacks; those of the CPU are done when a call returns."""
+
+
+def typeof(x: Any) -> Any:
+    """The type of a value as the IR has it: shape, dtype, weakness.
+
+    Example:
+        >>> import fx
+        >>> fx.typeof(1.0)
+        ShapedArray(~f32[])
+    """
+    return x.aval if isinstance(x, Array) else to_array(x).aval
