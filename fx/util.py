@@ -18,7 +18,7 @@ try:
         """Silence NumPy's floating-point warnings; give the token to `fp_exit` in `finally`."""
         return _extobj_contextvar.set(_QUIET)
 
-    fp_exit = _extobj_contextvar.reset
+    fp_exit = _extobj_contextvar.reset  # pyright: ignore[reportAssignmentType]
 except ImportError:  # a NumPy that keeps this state elsewhere
 
     def fp_enter() -> Any:

@@ -62,7 +62,8 @@ class Communicator:
 
 
 class _Current(threading.local):
-    ranks: dict[Any, tuple[Communicator, int]] = {}  # axis name -> where this thread stands
+    def __init__(self) -> None:
+        self.ranks: dict[Any, tuple[Communicator, int]] = {}  # axis name -> where the thread stands
 
 
 current = _Current()

@@ -8,7 +8,7 @@ What one can *do* with it (operators, methods, indexing, `.at`) is attached by
 from __future__ import annotations
 
 import copy as _copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,8 +16,13 @@ from fx import dtypes
 from fx.core.avals import ShapedArray
 from fx.errors import FxTypeError
 
+if TYPE_CHECKING:
+    from fx.core.array_interface import ArrayInterface
+else:
+    ArrayInterface = object
 
-class Array:
+
+class Array(ArrayInterface):
     """An immutable n-dimensional array, concrete or traced.
 
     Made by functions such as `fx.numpy.asarray`, never directly. `isinstance(x, fx.Array)` also
@@ -89,7 +94,7 @@ class Array:
     def __iter__(self) -> Any:
         if not self.shape:
             raise FxTypeError(f"iteration over a 0-d array {self.aval.short()}")
-        return (self[i] for i in range(self.shape[0]))  # type: ignore[index]
+        return (self[i] for i in range(self.shape[0]))
 
     def __len__(self) -> int:
         if not self.shape:
@@ -137,7 +142,7 @@ class Array:
         return self._data.__dlpack_device__()
 
     def __buffer__(self, flags: int) -> memoryview:
-        return memoryview(np.asarray(self))
+        return memoryview(np.asarray(self))  # type: ignore[arg-type]
 
     @property
     def __cuda_array_interface__(self) -> Any:
@@ -211,7 +216,7 @@ def to_array(x: Any, operation: str = "this operation") -> Array:
     if isinstance(x, np.generic):
         return Array(np.asarray(x))
     if isinstance(x, (int, float, complex)):  # subclasses: IntEnum, np.float64 is caught above
-        base = next(t for t in (bool, int, float, complex) if isinstance(x, t))
+        base: Any = next(t for t in (bool, int, float, complex) if isinstance(x, t))
         return to_array(base(x), operation)
     convert = getattr(x, "__fx_array__", None) or getattr(x, "__jax_array__", None)
     if convert is not None:

@@ -37,7 +37,7 @@ def check_jaxpr(jaxpr: Jaxpr) -> None:
 
     for var, const in zip(jaxpr.constvars, jaxpr.consts, strict=True):
         define(var, "constant")
-        if not type(const) is Tracer and not var.aval.same_type(const.aval):
+        if type(const) is not Tracer and not var.aval.same_type(const.aval):
             raise JaxprTypeError(f"constant of type {const.aval.short()} for {var!r}")
     for var in jaxpr.invars:
         define(var, "input")

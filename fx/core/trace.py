@@ -19,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from fx import errors
 from fx.core.array import Array, to_array
@@ -33,11 +33,12 @@ if TYPE_CHECKING:
 class _State(threading.local):
     """What tracing knows, for each thread; every change is undone in a `finally`."""
 
-    level = 0
-    dynamic: StagingTrace | None = None
-    axes: ClassVar[dict[Any, Any]] = {}  # axis name -> AxisData; replaced, never mutated
-    source: Any = None  # source of the equation being re-interpreted, else found by stack walk
-    scope: str = ""  # names of the enclosing `named_scope`s, joined by slashes
+    def __init__(self) -> None:
+        self.level = 0
+        self.dynamic: StagingTrace | None = None
+        self.axes: dict[Any, Any] = {}  # axis name -> AxisData; replaced, never mutated
+        self.source: Any = None  # of the equation being re-interpreted, else found by stack walk
+        self.scope = ""  # names of the enclosing `named_scope`s, joined by slashes
 
 
 state = _State()
@@ -142,9 +143,9 @@ def push(trace: Trace) -> Iterator[Any]:
     saved_level, saved_dynamic = state.level, state.dynamic
     state.level = trace.level = saved_level + 1
     trace.alive = True
-    dynamic = isinstance(trace, StagingTrace) and trace.dynamic
-    if dynamic:
-        state.dynamic = trace
+    dynamic = trace if isinstance(trace, StagingTrace) and trace.dynamic else None
+    if dynamic is not None:
+        state.dynamic = dynamic
         with _count_lock:
             staging_count[0] += 1
     try:
@@ -152,7 +153,7 @@ def push(trace: Trace) -> Iterator[Any]:
     finally:
         trace.alive = False
         state.level, state.dynamic = saved_level, saved_dynamic
-        if dynamic:
+        if dynamic is not None:
             with _count_lock:
                 staging_count[0] -= 1
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from fx import dtypes
 from fx.core.array import Array
+from fx.core.backend import Device
 from fx.core.primitive import P
 from fx.errors import ConcretizationTypeError, FxTypeError, FxValueError, public
 from fx.numpy import (
@@ -117,7 +118,7 @@ def _tolist(self: Array) -> Any:
 @public
 def _tobytes(self: Array, order: str | None = "C") -> bytes:
     """The elements' bytes in row-major order."""
-    return np.asarray(self._concrete(ConcretizationTypeError, "x.tobytes()")).tobytes(order or "C")
+    return np.asarray(self._concrete(ConcretizationTypeError, "x.tobytes()")).tobytes(order or "C")  # type: ignore[arg-type]
 
 
 @public
@@ -193,33 +194,6 @@ def rows(x: Array) -> list[Any]:
     return [P.squeeze(p, dimensions=(0,)) for p in parts]
 
 
-class Device:
-    """Where an array lives; the CPU, unless a GPU backend holds it."""
-
-    __slots__ = ("id", "platform")
-
-    def __init__(self, platform: str, id: int = 0):
-        self.platform = platform
-        self.id = id
-
-    @property
-    def device_kind(self) -> str:
-        return self.platform
-
-    @property
-    def process_index(self) -> int:
-        return 0
-
-    def __repr__(self) -> str:
-        return f"{self.platform.capitalize()}Device(id={self.id})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Device) and (self.platform, self.id) == (other.platform, other.id)
-
-    def __hash__(self) -> int:
-        return hash((self.platform, self.id))
-
-
 def _to_device(self: Array, device: Any, *, stream: Any = None) -> Array:
     """The array itself: there is one device."""
     return self
@@ -230,7 +204,7 @@ def _array_namespace(self: Array, *, api_version: str | None = None) -> Any:
     return sys.modules["fx.numpy"]
 
 
-CPU = Device("cpu")
+CPU = Device("cpu", 0)
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "all": reductions.all,

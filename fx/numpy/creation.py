@@ -547,7 +547,7 @@ def geomspace(
     """
     first, last = promote_inexact("numpy.geomspace", start, stop)
     ends = [P.div(P.log(P.abs(x)), lit(x, math.log(10))) for x in (first, last)]
-    logs = linspace(*ends, num, endpoint, False, None, axis)
+    logs = linspace(ends[0], ends[1], num, endpoint, axis=axis)
     size = P.pow(lit(logs, 10), logs)
     place = one_axis(axis, logs.ndim, "numpy.geomspace")
     sign = P.sign(expand_to(first, common_shape("numpy.geomspace", [first.shape, last.shape])))

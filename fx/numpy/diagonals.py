@@ -225,7 +225,7 @@ def _triangle(name: str, lower: bool, text: str, shown: str) -> Callable[..., Ar
             raise ShapeError(f"{where} expects an array of rank at least 2, got {x.aval.short()}.")
         shift = integer(k, where, "k")
         compare = "ge" if lower else "le"
-        mask = diagonal_mask(*x.shape[-2:], shift, compare, np.dtype(bool))
+        mask = diagonal_mask(x.shape[-2], x.shape[-1], shift, compare, np.dtype(bool))
         return select(expand_to(mask, x.shape), x, lit(x, 0))
 
     function.__name__ = function.__qualname__ = name

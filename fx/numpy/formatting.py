@@ -59,8 +59,8 @@ def _item_or_array(x: Array, what: str) -> Any:
 
 def install() -> None:
     """Give Array its text forms."""
-    Array.__repr__ = _repr
-    Array.__str__ = _str
+    Array.__repr__ = _repr  # type: ignore[method-assign]
+    Array.__str__ = _str  # type: ignore[method-assign]
     Array.__format__ = _format
 
 

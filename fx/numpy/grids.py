@@ -345,7 +345,7 @@ def savez(file: Any, *args: Any, **kwds: Any) -> None:
         >>> jnp.load(f)["a"].tolist()
         [0, 1]
     """
-    named = {k: np.asarray(array(v, "numpy.savez")) for k, v in kwds.items()}
+    named: Any = {k: np.asarray(array(v, "numpy.savez")) for k, v in kwds.items()}
     np.savez(file, *[np.asarray(array(v, "numpy.savez")) for v in args], **named)
 
 

@@ -263,7 +263,7 @@ class Binary(Elementwise):
         for t, part in zip(tangents, self.parts, strict=True):
             if t is None or part is None:
                 continue
-            term = part(broadcast_to(t, out.shape), *primals, out)
+            term = part(broadcast_to(t, out.shape), primals[0], primals[1], out)
             total = term if total is None else P.add(total, term)
         return total
 

@@ -124,7 +124,7 @@ class SelectN(Primitive):
                 f"select_n expects 1 or 2 cases for a bool selector and at least 1 for an int32 "
                 f"one, got {len(cases)}."
             )
-        first = cases[0]
+        first = next(iter(cases))
         if any(c.shape != first.shape or c.dtype != first.dtype for c in cases):
             got = ", ".join(c.short() for c in cases)
             raise ShapeError(f"select_n expects cases of one shape and dtype, got {got}.")

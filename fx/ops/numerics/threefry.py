@@ -141,7 +141,8 @@ def fold_in(xp: ModuleType, key: Array, data: int | Array) -> Array:
         )
     low = xp.asarray(data).astype(xp.uint32)
     if xp is np and key.size == 2 and low.size == 1:
-        pair = _encipher_one(*key.reshape(2).tolist(), low.item())
+        k0, k1 = key.reshape(2).tolist()
+        pair = _encipher_one(k0, k1, low.item())
         shape = np.broadcast_shapes(key.shape[:-1], low.shape)
         return np.array(pair, np.uint32).reshape(*shape, 2)
     return xp.stack(threefry2x32(xp, key[..., 0], key[..., 1], xp.zeros_like(low), low), axis=-1)
