@@ -620,3 +620,39 @@ def ppermute(x: Any, axis_name: Any, perm: Sequence[tuple[int, int]]) -> Any:
                 f"from 0 to {size - 1}, got {pairs}."
             )
     return tree_map(lambda v: P.ppermute(to_array(v, "ppermute"), axes=(name,), perm=pairs), x)
+
+
+@public
+def pshuffle(x: Any, axis_name: Any, perm: Sequence[int]) -> Any:
+    """Instance i gets the value of instance `perm[i]`.
+
+    Args:
+        x: arrays in a pytree.
+        axis_name: one name.
+        perm: a permutation of the instances' positions.
+
+    Example:
+        >>> import fx, fx.numpy as jnp
+        >>> fx.vmap(lambda x: fx.lax.pshuffle(x, "i", [2, 0, 1]), axis_name="i")(jnp.arange(3))
+        Array([2, 0, 1], dtype=int32)
+    """
+    size = axis_size(_single("pshuffle", axis_name))
+    if sorted(perm) != list(range(size)):
+        raise FxValueError(
+            f"pshuffle: perm must be a permutation of 0 to {size - 1}, got {tuple(perm)}."
+        )
+    return ppermute(x, axis_name, [(source, i) for i, source in enumerate(perm)])
+
+
+@public
+def pswapaxes(x: Any, axis_name: Any, axis: int, *, axis_index_groups: Any = None) -> Any:
+    """Swap the mapped axis with an axis of the arrays, which must be of its size.
+
+    Example:
+        >>> import fx, fx.numpy as jnp
+        >>> x = jnp.asarray([[1, 2], [3, 4]])
+        >>> fx.vmap(lambda row: fx.lax.pswapaxes(row, "i", 0), axis_name="i")(x)
+        Array([[1, 3],
+               [2, 4]], dtype=int32)
+    """
+    return all_to_all(x, axis_name, axis, axis, axis_index_groups=axis_index_groups)
