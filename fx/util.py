@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -14,10 +15,8 @@ try:
 
     _QUIET = _make_extobj(all="ignore")
 
-    def fp_enter() -> Any:
-        """Silence NumPy's floating-point warnings; give the token to `fp_exit` in `finally`."""
-        return _extobj_contextvar.set(_QUIET)
-
+    # No Python function around these two: each eager operation calls both.
+    fp_enter = functools.partial(_extobj_contextvar.set, _QUIET)
     fp_exit = _extobj_contextvar.reset  # pyright: ignore[reportAssignmentType]
 except ImportError:  # a NumPy that keeps this state elsewhere
 

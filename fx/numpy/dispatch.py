@@ -181,21 +181,23 @@ class Binary:
         self, otherwise: Callable[[Any, Any], Any], reflected: bool = False
     ) -> Callable[[Any, Any], Any]:
         ufunc, fast, scalars, weak = self.ufunc, self.fast, self.scalars, self.weak
+        inexact = scalars & (FLOAT | COMPLEX)
         ints = self.int_right or reflected
 
         def function(x: Any, y: Any, /) -> Any:
             if type(x) is Array and not staging_count[0]:
                 a, kind = x._data, type(y)
+                dtype = a.dtype
                 if kind is Array:
                     b = y._data
-                    short = a.dtype is b.dtype and a.dtype in fast
+                    short = dtype is b.dtype and dtype in fast
                     weakly = weak and x.weak_type and y.weak_type
                 elif kind is float:
                     # NumPy gives a Python number the array's dtype, as fx does beside a strong one.
-                    short = a.dtype in scalars and a.dtype.kind in "fc" and not x.weak_type
+                    short = dtype in inexact and not x.weak_type
                     b, weakly = y, False
                 elif kind is int and ints:
-                    short = a.dtype in scalars and 0 <= y < 128 and not x.weak_type
+                    short = dtype in scalars and 0 <= y < 128 and not x.weak_type
                     b, weakly = y, False
                 else:
                     short = False
