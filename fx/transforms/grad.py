@@ -15,7 +15,7 @@ import numpy as np
 from fx import dtypes
 from fx.core.array import Array, aval_of, is_arraylike, to_array
 from fx.core.interpret import eval_jaxpr
-from fx.core.primitive import Linear, instantiate
+from fx.core.primitive import Linear, P, instantiate
 from fx.errors import FxTypeError, ShapeError, TreeError, public
 from fx.pytree import Partial, keystr, tree_flatten, tree_flatten_with_path, tree_unflatten
 from fx.transforms.jvp import jvp_flat
@@ -44,6 +44,15 @@ def _leaf_arrays(leaves: Sequence[Any], what: str, tree: Any) -> list[Array]:
 
 def _float0_like(x: Any) -> np.ndarray:
     return np.zeros(x.shape, dtypes.float0)
+
+
+def with_weakness(x: Any, weak_type: bool) -> Any:
+    """`x` with a weak dtype or a strong one: derivatives have the types of the arguments."""
+    if x.weak_type == weak_type:
+        return x
+    if type(x) is Array:
+        return Array(x._data, weak_type)
+    return P.convert_element_type(x, new_dtype=x.dtype, weak_type=weak_type)
 
 
 def _cotangents_of(cts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
@@ -169,8 +178,12 @@ def _value_and_grad(
             one = Array(np.ones((), value.dtype))
             rest = [None] * (len(linear.outvars) - 1)
             cts = iter(backward_pass(linear, linears, [one, *rest]))
-        grads = [next(cts, None) if on else None for on in active]
-        result = tree_unflatten(tree, _cotangents_of(grads, arrays))
+        grads = _cotangents_of([next(cts, None) if on else None for on in active], arrays)
+        grads = [
+            with_weakness(ct, x.weak_type) if on else ct
+            for ct, x, on in zip(grads, arrays, active, strict=True)
+        ]
+        result = tree_unflatten(tree, grads)
         gradient = result[0] if single else result
         if not has_aux:
             return gradient if only_grad else (value, gradient)
@@ -467,7 +480,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., An
         >>> import fx
         >>> transpose = fx.linear_transpose(lambda x: 3 * x, fx.ShapeDtypeStruct((), "float32"))
         >>> transpose(2.0)
-        (Array(6., dtype=float32, weak_type=True),)
+        (Array(6., dtype=float32),)
     """
     leaves, tree = tree_flatten(primals)
     avals = [aval_of(x) for x in leaves]

@@ -13,7 +13,7 @@ from fx.core.array import Array, to_array
 from fx.core.primitive import P
 from fx.errors import FxTypeError, public
 from fx.pytree import tree_flatten, tree_map, tree_unflatten
-from fx.transforms.grad import jvp, vjp
+from fx.transforms.grad import jvp, vjp, with_weakness
 from fx.transforms.mapping import vmap
 from fx.transforms.stage import name_of
 
@@ -123,7 +123,12 @@ def jacfwd(
             return result[1]
 
         columns = vmap(push, out_axes=-1)(*_basis(arrays)) if arrays else partial(value)
-        jac = tree_map(lambda y: tree_unflatten(tree, _split(y, arrays, y.ndim - 1)), columns)
+
+        def cut(y: Any) -> Any:
+            pieces = zip(_split(y, arrays, y.ndim - 1), arrays, strict=True)
+            return tree_unflatten(tree, [with_weakness(p, x.weak_type) for p, x in pieces])
+
+        jac = tree_map(cut, columns)
         return (jac, aux[0]) if has_aux else jac
 
     return jacobian
@@ -158,10 +163,9 @@ def jacrev(
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         partial, value = _selected(fun, argnums, args, kwargs, "jacrev")
         leaves, in_tree = tree_flatten(value)
+        arrays = [to_array(x, "jacrev") for x in leaves]
         if not allow_int:
-            _check(
-                [to_array(x, "jacrev") for x in leaves], "jacrev", "arguments", holomorphic, False
-            )
+            _check(arrays, "jacrev", "arguments", holomorphic, False)
         out, pullback, *aux = vjp(partial, value, has_aux=has_aux)
         outs, out_tree = tree_flatten(out)
         _check(outs, "jacrev", "results", holomorphic, real=True)
@@ -170,7 +174,10 @@ def jacrev(
             return pullback(tree_unflatten(out_tree, direction))[0]
 
         rows = vmap(pull)(*_basis(outs))
-        columns = [_split(r, outs, 0) for r in tree_flatten(rows)[0]]
+        columns = [
+            [with_weakness(piece, x.weak_type) for piece in _split(r, outs, 0)]
+            for r, x in zip(tree_flatten(rows)[0], arrays, strict=True)
+        ]
         # columns[argument][result] -> a tree of results whose leaves are trees of arguments
         jac = tree_unflatten(
             out_tree,
