@@ -18,13 +18,22 @@ from fx.calls.callback import pure_callback
 from fx.calls.checkpoint import checkpoint, checkpoint_policies
 from fx.calls.checkpoint import checkpoint as remat
 from fx.calls.closures import closure_convert
-from fx.calls.custom import custom_jvp, custom_vjp
-from fx.calls.jit import eval_shape, jit, make_jaxpr
+from fx.calls.custom import custom_gradient, custom_jvp, custom_vjp
+from fx.calls.jit import clear_caches, eval_shape, jit, make_jaxpr
 from fx.calls.pmap import pmap
-from fx.config import config, debug_infs, debug_nans, disable_jit
+from fx.config import (
+    check_tracer_leaks,
+    checking_leaks,
+    config,
+    debug_infs,
+    debug_key_reuse,
+    debug_nans,
+    disable_jit,
+    enable_checks,
+)
 from fx.core.array import Array
 from fx.core.avals import ShapedArray, ShapeDtypeStruct
-from fx.core.trace import named_scope
+from fx.core.trace import ensure_compile_time_eval, named_call, named_scope
 from fx.devices import (
     block_until_ready,
     default_backend,
@@ -56,15 +65,20 @@ __all__ = [
     "ShapeDtypeStruct",
     "ShapedArray",
     "block_until_ready",
+    "check_tracer_leaks",
+    "checking_leaks",
     "checkpoint",
     "checkpoint_policies",
+    "clear_caches",
     "closure_convert",
     "config",
+    "custom_gradient",
     "custom_jvp",
     "custom_vjp",
     "data",
     "debug",
     "debug_infs",
+    "debug_key_reuse",
     "debug_nans",
     "default_backend",
     "default_dtype",
@@ -75,6 +89,8 @@ __all__ = [
     "disable_jit",
     "dtypes",
     "effects_barrier",
+    "enable_checks",
+    "ensure_compile_time_eval",
     "errors",
     "eval_shape",
     "grad",
@@ -90,6 +106,7 @@ __all__ = [
     "local_device_count",
     "local_devices",
     "make_jaxpr",
+    "named_call",
     "named_scope",
     "nn",
     "numpy",

@@ -20,6 +20,7 @@ _OPTIONS: dict[str, tuple[Any, str]] = {
     "debug_nans": (False, "raise at the first operation whose result has a NaN"),
     "debug_infs": (False, "raise at the first operation whose result has an infinity"),
     "enable_checks": (False, "type-check every jaxpr that is made"),
+    "check_tracer_leaks": (False, "raise when a traced value outlives its transformation; slow"),
     "debug_key_reuse": (False, "raise when a random key is consumed twice, eagerly"),
 }
 
@@ -94,3 +95,38 @@ def debug_infs(on: bool = True) -> contextlib.AbstractContextManager[None]:
 def disable_jit(on: bool = True) -> contextlib.AbstractContextManager[None]:
     """Run jitted functions operation by operation, so that print and debuggers see values."""
     return config.scope(disable_jit=on)
+
+
+def enable_checks(on: bool = True) -> contextlib.AbstractContextManager[None]:
+    """Type-check every jaxpr that is made."""
+    return config.scope(enable_checks=on)
+
+
+def debug_key_reuse(on: bool = True) -> contextlib.AbstractContextManager[None]:
+    """Raise `KeyReuseError` when a random key is consumed twice, eagerly.
+
+    Example:
+        >>> import fx
+        >>> with fx.debug_key_reuse():
+        ...     key, subkey = fx.random.split(fx.random.key(0))
+        ...     x = fx.random.normal(subkey)
+    """
+    return config.scope(debug_key_reuse=on)
+
+
+def check_tracer_leaks(on: bool = True) -> contextlib.AbstractContextManager[None]:
+    """Raise `UnexpectedTracerError` at the end of a transformation whose function stored a traced
+    value somewhere that outlives it. Slow: it collects garbage after each transformation.
+
+    Example:
+        >>> import fx
+        >>> with fx.check_tracer_leaks():
+        ...     fx.jit(lambda x: x + 1)(1.0)
+        Array(2., dtype=float32, weak_type=True)
+    """
+    return config.scope(check_tracer_leaks=on)
+
+
+def checking_leaks() -> contextlib.AbstractContextManager[None]:
+    """`check_tracer_leaks(True)`."""
+    return check_tracer_leaks(True)

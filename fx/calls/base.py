@@ -79,9 +79,10 @@ def innermost_axis_trace(names: Any, args: Sequence[Any]) -> Any:
     best = None
     for name in names:
         data = state.axes.get(name)
-        if data is not None and data.trace is not None:
-            if best is None or data.trace.level > best.level:
-                best = data.trace
+        if data is None or data.trace is None:
+            continue
+        if best is None or data.trace.level > best.level:
+            best = data.trace
     if best is None:
         return None
     level = max((x._trace.level for x in args if type(x) is Tracer), default=-1)

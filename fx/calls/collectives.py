@@ -252,10 +252,7 @@ class PsumScatter(LinearCollective):
     def over_batch(
         self, axis: Any, x: Any, d: int | None, *, axes: Any, size: int, dimension: int, tiled: bool
     ) -> Any:
-        if d is None:
-            total = P.mul(x, lit(x, axis.size))
-        else:
-            total = P.reduce_sum(x, axes=(d,))
+        total = P.mul(x, lit(x, axis.size)) if d is None else P.reduce_sum(x, axes=(d,))
         if tiled:
             shape = list(total.shape)
             shape[dimension : dimension + 1] = [size, shape[dimension] // size]
@@ -422,13 +419,10 @@ def axis_index(axis_name: Any) -> Any:
         Array([0, 1, 2], dtype=int32)
     """
     names = _names(axis_name)
-    index = None
-    for name in names:
+    index = P.axis_index(axes=(names[0],))
+    for name in names[1:]:
         part = P.axis_index(axes=(name,))
-        if index is None:
-            index = part
-        else:
-            index = P.add(P.mul(index, lit(part, axis_size(name))), part)
+        index = P.add(P.mul(index, lit(part, axis_size(name))), part)
     return index
 
 

@@ -256,7 +256,8 @@ def cond(
     """
     if not callable(true_fun) or not callable(false_fun):
         raise FxTypeError(
-            "cond expects two functions after the predicate: cond(pred, true_fun, false_fun, *args)."
+            "cond expects two functions after the predicate: "
+            "cond(pred, true_fun, false_fun, *args)."
         )
     if operand is not None:
         operands = (operand,)

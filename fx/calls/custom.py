@@ -15,13 +15,14 @@ from typing import Any
 
 from fx import dtypes
 from fx.calls.base import CallPrimitive, run_jaxpr
+from fx.calls.closures import closure_convert
 from fx.core.array import Array, aval_of, to_array
 from fx.core.avals import ShapedArray
 from fx.core.ir import Jaxpr
 from fx.core.primitive import AxisData, Linear, P, Primitive, instantiate
 from fx.core.trace import StagingTrace, Tracer, check_alive, staging_count, state
 from fx.errors import FxTypeError, FxValueError, ShapeError, TreeError, public
-from fx.pytree import tree_flatten, tree_unflatten
+from fx.pytree import Partial, tree_flatten, tree_map, tree_unflatten
 from fx.transforms.jvp import JVPTrace
 from fx.transforms.linearize import LinearizeTrace
 from fx.transforms.stage import FlatFunction, hoist, name_of, stage
@@ -249,14 +250,16 @@ class _Custom:
     def __init__(self, fun: Callable[..., Any], nondiff_argnums: Sequence[int] = ()):
         if not callable(fun):
             raise FxTypeError(f"{self.what} expects a function, got {type(fun).__name__}.")
-        functools.update_wrapper(self, fun)
+        functools.update_wrapper(self, fun)  # pyright: ignore[reportArgumentType]
         self.fun = fun
         self.nondiff_argnums = tuple(
             (nondiff_argnums,) if isinstance(nondiff_argnums, int) else nondiff_argnums
         )
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        if instance is None:
+            return self
+        return functools.partial(self, instance)  # pyright: ignore[reportArgumentType]
 
     def _split(self, args: Any, kwargs: Any) -> tuple[list[Any], list[Any], Callable[..., Any]]:
         """Static arguments, the others, and a function that puts both back in order."""
@@ -505,3 +508,53 @@ class custom_vjp(_Custom):
                 )
             checked.append(_cast(ct, aval.dtype))
         return checked
+
+
+@public
+def custom_gradient(fun: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that returns its own reverse-mode rule beside its value.
+
+    Args:
+        fun: from arrays in pytrees to `(out, rule)`, where `rule(cotangent)` gives the cotangent
+            of the argument, or a tuple of them for several arguments. The rule may close over
+            what `fun` computed.
+
+    Returns:
+        A function of the same arguments that returns `out`.
+
+    Example:
+        >>> import fx
+        >>> square = fx.custom_gradient(lambda x: (x * x, lambda g: 5 * g * x))
+        >>> square(3.0), fx.grad(square)(3.0)
+        (Array(9., dtype=float32, weak_type=True), Array(15., dtype=float32, weak_type=True))
+    """
+
+    def pair(args: Any) -> tuple[Any, Any]:
+        out = fun(*args)
+        if not isinstance(out, (tuple, list)) or len(out) != 2 or not callable(out[1]):
+            raise FxTypeError(
+                f"custom_gradient expects {name_of(fun)} to return a pair (value, rule), where "
+                "rule maps a cotangent of the value to those of the arguments."
+            )
+        return out[0], out[1]
+
+    @functools.wraps(fun)
+    def value(*args: Any) -> Any:
+        return pair(args)[0]
+
+    wrapped = custom_vjp(value)
+
+    def forward(*args: Any) -> tuple[Any, Any]:
+        out, rule = pair(args)
+        cotangent = tree_map(lambda x: aval_of(x).strong(), out)
+        converted, captured = closure_convert(rule, cotangent)
+
+        def back(*inner: Any) -> tuple[Any, ...]:
+            cts = converted(inner[-1], *inner[:-1])
+            return cts if isinstance(cts, tuple) else (cts,)
+
+        # The program travels in the structure of the residuals, what it captured as their leaves.
+        return out, Partial(back, *captured)
+
+    wrapped.defvjp(forward, lambda residuals, cotangent: residuals(cotangent))
+    return wrapped

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from fx import dtypes
 from fx.calls.base import CallPrimitive, run_jaxpr
 from fx.config import config
 from fx.core.array import Array, aval_of, to_array
-from fx.core.avals import ShapeDtypeStruct, ShapedArray
+from fx.core.avals import ShapedArray, ShapeDtypeStruct
 from fx.core.backend import get_backend
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr
@@ -173,6 +174,20 @@ class _Entry:
         self.run = get_backend("cpu").compile(jaxpr)
 
 
+_functions: weakref.WeakSet[JitFunction] = weakref.WeakSet()
+
+
+def clear_caches() -> None:
+    """Forget the traced programs of all jitted and pmapped functions.
+
+    Example:
+        >>> import fx
+        >>> fx.clear_caches()
+    """
+    for function in list(_functions):
+        function.clear_cache()
+
+
 class JitFunction:
     """A function compiled by `fx.jit`."""
 
@@ -191,6 +206,7 @@ class JitFunction:
         self._inline = inline
         self._name = name_of(function)
         self._cache: dict[Any, _Entry] = {}
+        _functions.add(self)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -216,7 +232,8 @@ class JitFunction:
                     signature.append((data.shape, data.dtype, x.weak_type))
                 else:
                     traced = traced or type(x) is Tracer
-                    signature.append(aval_of(x))
+                    aval = aval_of(x)
+                    signature.append((aval.shape, aval.dtype, aval.weak_type))
             context = _context()
             key = (*signature, context) if context is not None else tuple(signature)
             entry = self._cache.get(key)

@@ -116,7 +116,8 @@ class LinearSolve(CallPrimitive):
         def checked(jaxpr: Jaxpr, out_tree: Any, fun: Any) -> None:
             if out_tree != tree:
                 raise TreeError(
-                    f"{what}: {name_of(fun)} must return the structure of b, {tree}, got {out_tree}."
+                    f"{what}: {name_of(fun)} must return the structure of b, {tree}, got "
+                    f"{out_tree}."
                 )
             if not all(a.same_type(o) for a, o in zip(avals, jaxpr.out_avals, strict=False)):
                 got = ", ".join(a.short() for a in jaxpr.out_avals)
@@ -143,7 +144,7 @@ class LinearSolve(CallPrimitive):
                 vm_jaxpr, _ = transpose_jaxpr(m_jaxpr, is_linear, [True] * len(avals), dense=True)
                 vm_free = m_free
 
-                def vecmat(x: Any) -> Any:
+                def vecmat(x: Any, /) -> Any:
                     flat, _ = tree_flatten(x)
                     return tree_unflatten(tree, eval_jaxpr(vm_jaxpr, [*vm_free, *flat]))
 

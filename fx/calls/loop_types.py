@@ -53,12 +53,15 @@ def carry_fixpoint(
                 f"{tree}, got {out_tree}."
             )
         results = jaxpr.out_avals[: len(avals)]
-        joined = [_join(a, b) for a, b in zip(avals, results, strict=True)]
-        if any(j is None for j in joined):
-            raise FxTypeError(_mismatch(what, fun, tree, avals, results))
+        joined: list[ShapedArray] = []
+        for before, after in zip(avals, results, strict=True):
+            common = _join(before, after)
+            if common is None:
+                raise FxTypeError(_mismatch(what, fun, tree, avals, results))
+            joined.append(common)
         if joined == avals:
             break
-        avals = joined  # type: ignore[assignment]
+        avals = joined
     casted = [cast_to(to_array(x), a) for x, a in zip(init, avals, strict=True)]
     return jaxpr, extra, casted
 

@@ -201,7 +201,7 @@ class ScanPrimitive(CallPrimitive):
                 "transposing a scan with a carry that is not linear (such as a counter beside a "
                 "linear carry): use vjp or grad, which separate the two."
             )
-        consts, carry, xs = split_list(args, nc, k)
+        consts, _, xs = split_list(args, nc, k)
         fixed = [x for x, lin in zip(consts, consts_lin, strict=True) if not lin]
         steps = [x for x, lin in zip(xs, xs_lin, strict=True) if not lin]
         const_avals = [x.aval for x, lin in zip(consts, consts_lin, strict=True) if lin]

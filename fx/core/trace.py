@@ -17,8 +17,10 @@ constants, so that `jnp.arange(n)` inside jit is an equation that a compiler can
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
-from collections.abc import Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fx import errors
@@ -39,6 +41,7 @@ class _State(threading.local):
         self.axes: dict[Any, Any] = {}  # axis name -> AxisData; replaced, never mutated
         self.source: Any = None  # of the equation being re-interpreted, else found by stack walk
         self.scope = ""  # names of the enclosing `named_scope`s, joined by slashes
+        self.ended: list[Any] | None = None  # weak references to past traces, for core/leaks.py
 
 
 state = _State()
@@ -51,7 +54,7 @@ _count_lock = threading.Lock()
 class Trace:
     """Base of the traces. `process` interprets one primitive on operands of this trace."""
 
-    __slots__ = ("alive", "level", "origin")
+    __slots__ = ("__weakref__", "alive", "level", "origin")
 
     def __init__(self, origin: str):
         self.level = -1
@@ -152,6 +155,8 @@ def push(trace: Trace) -> Iterator[Any]:
         yield trace
     finally:
         trace.alive = False
+        if state.ended is not None:
+            state.ended.append(weakref.ref(trace))
         state.level, state.dynamic = saved_level, saved_dynamic
         if dynamic is not None:
             with _count_lock:
@@ -159,8 +164,22 @@ def push(trace: Trace) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def eager() -> Iterator[None]:
-    """Suspend the dynamic trace: operations on constants are evaluated now, not recorded."""
+def ensure_compile_time_eval() -> Iterator[None]:
+    """Evaluate operations on constants now, in a block of a function that is being traced.
+
+    Their results are concrete, so Python can branch on them; operations on traced values are
+    recorded as ever.
+
+    Example:
+        >>> import fx, fx.numpy as jnp
+        >>> @fx.jit
+        ... def f(x):
+        ...     with fx.ensure_compile_time_eval():
+        ...         steps = int(jnp.sum(jnp.arange(3)))
+        ...     return x * steps
+        >>> f(2)
+        Array(6, dtype=int32, weak_type=True)
+    """
     saved, state.dynamic = state.dynamic, None
     try:
         yield
@@ -183,6 +202,28 @@ def named_scope(name: str) -> Iterator[None]:
         yield
     finally:
         state.scope = saved
+
+
+def named_call(fun: Callable[..., Any], *, name: str | None = None) -> Callable[..., Any]:
+    """`fun` inside a `named_scope`.
+
+    Args:
+        fun: any function.
+        name: of the scope; by default the function's.
+
+    Example:
+        >>> import fx
+        >>> fx.named_call(lambda x: x + 1, name="increment")(1)
+        2
+    """
+    scope = name if name is not None else getattr(fun, "__name__", type(fun).__name__)
+
+    @functools.wraps(fun)
+    def named(*args: Any, **kwargs: Any) -> Any:
+        with named_scope(scope):
+            return fun(*args, **kwargs)
+
+    return named
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """The public derivatives: grad, value_and_grad, vjp, jvp, linearize, linear_transpose.
 
 Reverse mode is linearize followed by transpose (Radul et al., "You Only Linearize Once", 2022).
-Complex numbers follow JAX's convention: the gradient of a real function f(x + iy) is df/dx - i df/dy.
+Complex numbers follow JAX: the gradient of a real function f(x + iy) is df/dx - i df/dy.
 """
 
 from __future__ import annotations
@@ -162,9 +162,11 @@ def _value_and_grad(
         aux_trace: list[Any] = []
 
         def flat_with_aux(*inner: Any) -> list[Any]:
+            nonlocal aux
             out = flat(*inner)
             aux_leaves, aux_tree = tree_flatten(aux)
             aux_trace.append(aux_tree)
+            aux = None  # holds tracers, which must not outlive the trace
             mask = [isinstance(x, Array) for x in aux_leaves]
             aux_trace.append((mask, [x for x, m in zip(aux_leaves, mask, strict=True) if not m]))
             return out + [x for x, m in zip(aux_leaves, mask, strict=True) if m]

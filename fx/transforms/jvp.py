@@ -14,6 +14,7 @@ from fx.core.array import aval_of
 from fx.core.avals import ShapedArray
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr
+from fx.core.leaks import leak_checked
 from fx.core.primitive import Primitive, instantiate
 from fx.core.trace import StagingTrace, Trace, Tracer, push
 
@@ -61,6 +62,7 @@ class JVPTrace(Trace):
         return x, None
 
 
+@leak_checked
 def jvp_flat(
     function: Callable[..., Sequence[Any]],
     primals: Sequence[Any],

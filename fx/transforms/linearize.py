@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr, Var
+from fx.core.leaks import leak_checked
 from fx.core.primitive import Primitive, instantiate
 from fx.core.trace import StagingTrace, Tracer, push
 from fx.transforms.jvp import JVPTrace
@@ -29,6 +30,7 @@ class LinearizeTrace(JVPTrace):
         return primitive.linearize(primals, tangents, **params)
 
 
+@leak_checked
 def linearize_flat(
     function: Callable[..., Sequence[Any]],
     primals: Sequence[Any],

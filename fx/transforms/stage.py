@@ -11,6 +11,7 @@ from fx.core.array import Array, is_arraylike, to_array
 from fx.core.avals import ShapedArray
 from fx.core.check import check_jaxpr
 from fx.core.ir import Jaxpr
+from fx.core.leaks import leak_checked
 from fx.core.trace import StagingTrace, Tracer, push
 from fx.errors import FxTypeError
 from fx.pytree import PyTreeDef, keystr, tree_flatten, tree_flatten_with_path, tree_unflatten
@@ -85,6 +86,7 @@ def arg_names(function: Callable[..., Any], args: Any, kwargs: Any) -> list[str]
     ]
 
 
+@leak_checked
 def stage(
     function: Callable[..., Sequence[Any]],
     avals: Sequence[ShapedArray],

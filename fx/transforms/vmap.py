@@ -12,6 +12,7 @@ from fx.core.array import aval_of
 from fx.core.avals import ShapedArray
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr
+from fx.core.leaks import leak_checked
 from fx.core.primitive import AxisData, P, Primitive
 from fx.core.trace import StagingTrace, Trace, Tracer, bind_axis, push
 from fx.util import moved, without
@@ -60,6 +61,7 @@ class BatchTrace(Trace):
         return x, None
 
 
+@leak_checked
 def vmap_flat(
     function: Callable[..., Sequence[Any]],
     args: Sequence[Any],
