@@ -7,6 +7,7 @@ any value (programs that need positive numbers make them).
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -27,7 +28,7 @@ except ImportError:
 # ------------------------------------------------------------------ Python's own control flow
 def _rows(xs):
     leaves = fx.tree.leaves(xs)
-    return [fx.tree.map(lambda x: x[i], xs) for i in range(len(leaves[0]))]
+    return [fx.tree.map(operator.itemgetter(i), xs) for i in range(len(leaves[0]))]
 
 
 def _stack(ys):
@@ -162,7 +163,7 @@ def vary(number: int, example: Any, seed: int) -> np.ndarray:
 X, Y = np.float64(0.7), np.float64(-1.3)
 V = np.array([0.3, -0.8, 1.1])
 M = np.array([[0.5, -0.2, 0.1], [0.3, 0.4, -0.6], [-0.1, 0.2, 0.7]])
-I = np.int32(2)
+N = np.int32(2)
 B = np.bool_(True)
 
 
@@ -201,7 +202,7 @@ def cond_nested(m, x, y):
     return m.lax.cond(x > y, inner, lambda a, b: m.np.sin(inner(b, a)), x, y)
 
 
-@program(I, X, V)
+@program(N, X, V)
 def switch_of_four(m, i, x, v):
     branches = [
         lambda x, v: m.np.sum(v) * x,
@@ -249,7 +250,7 @@ def fori_with_static_bounds(m, x, v):
     return m.lax.fori_loop(1, 5, lambda i, c: m.np.sin(c * x) + i * v, v)
 
 
-@program(I, X, reverse=False)
+@program(N, X, reverse=False)
 def fori_with_traced_bounds(m, i, x):
     return m.lax.fori_loop(1, i + 2, lambda k, c: m.np.sin(c) * x + k, x)
 
