@@ -30,6 +30,9 @@ from fx.config import (
     debug_nans,
     disable_jit,
     enable_checks,
+    log_compiles,
+    numpy_dtype_promotion,
+    numpy_rank_promotion,
 )
 from fx.core.array import Array
 from fx.core.avals import ShapedArray, ShapeDtypeStruct
@@ -105,11 +108,14 @@ __all__ = [
     "linearize",
     "local_device_count",
     "local_devices",
+    "log_compiles",
     "make_jaxpr",
     "named_call",
     "named_scope",
     "nn",
     "numpy",
+    "numpy_dtype_promotion",
+    "numpy_rank_promotion",
     "optim",
     "pmap",
     "process_count",

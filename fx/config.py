@@ -22,7 +22,31 @@ _OPTIONS: dict[str, tuple[Any, str]] = {
     "enable_checks": (False, "type-check every jaxpr that is made"),
     "check_tracer_leaks": (False, "raise when a traced value outlives its transformation; slow"),
     "debug_key_reuse": (False, "raise when a random key is consumed twice, eagerly"),
+    "numpy_dtype_promotion": ("standard", "'strict': operands of two dtypes are an error"),
+    "numpy_rank_promotion": ("allow", "'warn' or 'raise' where ranks differ in broadcasting"),
+    "log_compiles": (False, "log each trace of a jitted function, with its signature"),
 }
+_CHOICES = {
+    "numpy_dtype_promotion": ("standard", "strict"),
+    "numpy_rank_promotion": ("allow", "warn", "raise"),
+}
+# Options that each single operation has to look at, once they are on.
+_WATCHED = ("debug_nans", "debug_infs", "numpy_dtype_promotion", "numpy_rank_promotion")
+
+# While this is 0, an eager operation on plain arrays need look at nothing but its operands. Each
+# dynamic trace and each watched option that is on, in any thread, counts one.
+detours = [0]
+detours_lock = threading.Lock()
+
+
+def add_detours(count: int) -> None:
+    """Count more (or, when negative, fewer) reasons to leave the short way."""
+    with detours_lock:
+        detours[0] += count
+
+
+def _detours_of(values: dict[str, Any]) -> int:
+    return sum(name in values and values[name] != _OPTIONS[name][0] for name in _WATCHED)
 
 
 class _Scoped(threading.local):
@@ -55,7 +79,18 @@ class Config:
             raise FxValueError(
                 f"fx.config.update: unknown option {name!r}; expected one of {', '.join(_OPTIONS)}."
             )
+        self._check(name, value)
+        before = _detours_of(self._values)
         self._values[name] = value
+        add_detours(_detours_of(self._values) - before)
+
+    @staticmethod
+    def _check(name: str, value: Any) -> None:
+        if name in _CHOICES and value not in _CHOICES[name]:
+            raise FxValueError(
+                f"fx.config: {name} must be one of {', '.join(map(repr, _CHOICES[name]))}, got "
+                f"{value!r}."
+            )
 
     def options(self) -> dict[str, str]:
         """What each option does."""
@@ -64,12 +99,20 @@ class Config:
     @contextlib.contextmanager
     def scope(self, **values: Any) -> Iterator[None]:
         """Override options in this thread for the duration of a block."""
-        saved = self._scoped.values
+        for name, value in values.items():
+            self._check(name, value)
+        saved, count = self._scoped.values, _detours_of(values)
         self._scoped.values = {**saved, **values}
+        add_detours(count)
         try:
             yield
         finally:
+            add_detours(-count)
             self._scoped.values = saved
+
+    def scoped(self) -> dict[str, Any]:
+        """This thread's overrides, for a thread that works on its behalf (see `scope`)."""
+        return self._scoped.values
 
 
 config = Config()
@@ -130,3 +173,31 @@ def check_tracer_leaks(on: bool = True) -> contextlib.AbstractContextManager[Non
 def checking_leaks() -> contextlib.AbstractContextManager[None]:
     """`check_tracer_leaks(True)`."""
     return check_tracer_leaks(True)
+
+
+def numpy_dtype_promotion(mode: str) -> contextlib.AbstractContextManager[None]:
+    """How operands of different dtypes meet, within a block.
+
+    Args:
+        mode: "standard" promotes them; "strict" makes it an error, Python numbers aside.
+
+    Example:
+        >>> import fx, fx.numpy as jnp
+        >>> with fx.numpy_dtype_promotion("strict"):
+        ...     jnp.ones(2, "float32") + 1
+        Array([2., 2.], dtype=float32)
+    """
+    return config.scope(numpy_dtype_promotion=mode)
+
+
+def numpy_rank_promotion(mode: str) -> contextlib.AbstractContextManager[None]:
+    """Whether operands of different ranks broadcast, within a block: "allow", "warn" or "raise".
+
+    Scalars always do.
+    """
+    return config.scope(numpy_rank_promotion=mode)
+
+
+def log_compiles(on: bool = True) -> contextlib.AbstractContextManager[None]:
+    """Log each trace of a jitted function to the logger "fx", as warnings, within a block."""
+    return config.scope(log_compiles=on)

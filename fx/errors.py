@@ -82,6 +82,10 @@ class FileError(FxError, OSError):
     """A file is missing, damaged, cannot be written, or does not hold what the reader expects."""
 
 
+class NonFiniteError(FxError, FloatingPointError):
+    """A result has a NaN or an infinity, while `fx.debug_nans` or `fx.debug_infs` is on."""
+
+
 class KeyReuseError(FxError, RuntimeError):
     """A random key was consumed twice."""
 

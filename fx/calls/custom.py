@@ -16,11 +16,12 @@ from typing import Any
 from fx import dtypes
 from fx.calls.base import CallPrimitive, run_jaxpr
 from fx.calls.closures import closure_convert
+from fx.config import detours
 from fx.core.array import Array, aval_of, to_array
 from fx.core.avals import ShapedArray
 from fx.core.ir import Jaxpr
 from fx.core.primitive import AxisData, Linear, P, Primitive, instantiate
-from fx.core.trace import StagingTrace, Tracer, check_alive, staging_count, state
+from fx.core.trace import StagingTrace, Tracer, check_alive, state
 from fx.errors import FxTypeError, FxValueError, ShapeError, TreeError, public
 from fx.pytree import Partial, tree_flatten, tree_map, tree_unflatten
 from fx.transforms.jvp import JVPTrace
@@ -78,7 +79,7 @@ def call_custom(
     tracers = [x for x in args if type(x) is Tracer]
     trace = max((x._trace for x in tracers), key=lambda t: t.level, default=None)
     level = trace.level if trace is not None else -1
-    if staging_count[0] and state.dynamic is not None and state.dynamic.level > level:
+    if detours[0] and state.dynamic is not None and state.dynamic.level > level:
         trace = state.dynamic
     if trace is None:
         return function(*args)

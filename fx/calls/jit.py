@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,14 +18,14 @@ import numpy as np
 
 from fx import dtypes
 from fx.calls.base import CallPrimitive, run_jaxpr
-from fx.config import config
+from fx.config import config, detours
 from fx.core.array import Array, aval_of, to_array
 from fx.core.avals import ShapedArray, ShapeDtypeStruct
 from fx.core.backend import get_backend
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr
 from fx.core.primitive import AxisData, Linear
-from fx.core.trace import Tracer, staging_count, state
+from fx.core.trace import Tracer, state
 from fx.errors import FxTypeError, FxValueError, hide_frames, public
 from fx.pytree import tree_flatten, tree_unflatten
 from fx.transforms.jvp import jvp_jaxpr
@@ -33,6 +34,8 @@ from fx.transforms.stage import FlatFunction, arg_names, hoist, name_of, origin_
 from fx.transforms.transpose import transpose_jaxpr
 from fx.transforms.vmap import batch_jaxpr, move_axis
 from fx.util import merge_mask
+
+_log = logging.getLogger("fx")
 
 
 class JitPrimitive(CallPrimitive):
@@ -45,11 +48,6 @@ class JitPrimitive(CallPrimitive):
 
     def impl(self, xp: Any, *arrays: Any, jaxpr: Jaxpr, name: str) -> list[Any]:
         return run_jaxpr(jaxpr, arrays)
-
-    def eager(self, args: Sequence[Any], params: dict[str, Any]) -> Any:
-        if config.debug_nans or config.debug_infs:
-            return eval_jaxpr(params["jaxpr"], args)  # so that each equation is checked
-        return super().eager(args, params)
 
     def jvp_call(
         self, primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, name: str
@@ -242,7 +240,7 @@ class JitFunction:
                 if any(type(c) is Tracer for c in jaxpr.consts):
                     return tree_unflatten(out_tree, self._bind(jaxpr, leaves))
                 entry = self._cache[key] = _Entry(jaxpr, out_tree)
-            if traced or staging_count[0] or state.axes or config.debug_nans or config.debug_infs:
+            if traced or detours[0] or state.axes:
                 return tree_unflatten(entry.out_tree, self._bind(entry.jaxpr, leaves))
             raw = [x._data if type(x) is Array else to_array(x)._data for x in leaves]
             outs = [Array(o, w) for o, w in zip(entry.run(raw), entry.weak, strict=True)]
@@ -263,6 +261,9 @@ class JitFunction:
         flat = FlatFunction(function, tree, what="jit")
         avals = [aval_of(x) for x in leaves]
         names = arg_names(self._function, *named) if not self._static else ()
+        if config.log_compiles:
+            shapes = ", ".join(a.short() for a in avals)
+            _log.warning("jit traces %s for (%s)", origin_of(self._function), shapes)
         jaxpr = stage(flat, avals, what="jit", origin=origin_of(self._function), names=names)
         return jaxpr, flat.out_tree
 
@@ -330,12 +331,14 @@ class JitFunction:
 def _context() -> Any:
     """What besides the arguments determines a trace; None in the usual case."""
     axes = state.axes
-    if not axes and dtypes.default_float() == np.float32:
+    if not axes and not detours[0] and dtypes.default_float() == np.float32:
         return None
     return (
         tuple((name, data.size) for name, data in axes.items()),
         dtypes.default_float(),
         dtypes.default_int(),
+        config.numpy_dtype_promotion,
+        config.numpy_rank_promotion,
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from fx.calls.base import CallPrimitive, compiled
 from fx.calls.collectives import Communicator, current
 from fx.calls.jit import JitFunction
+from fx.config import config
 from fx.core.array import aval_of
 from fx.core.avals import ShapedArray
 from fx.core.ir import Jaxpr
@@ -202,13 +203,14 @@ def run_on_threads(device: Callable[[int], Any], size: int, axis_name: Any) -> l
     meeting = Communicator(size)
     results: list[Any] = [None] * size
     errors: list[BaseException] = []
-    outer = current.ranks
+    outer, options = current.ranks, config.scoped()
 
     def work(rank: int) -> None:
         saved = current.ranks
         current.ranks = {**outer, axis_name: (meeting, rank)}
         try:
-            results[rank] = device(rank)
+            with config.scope(**options):
+                results[rank] = device(rank)
         except threading.BrokenBarrierError:
             pass  # another rank failed, and its error is the one to raise
         except BaseException as error:

@@ -24,10 +24,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fx.config import detours
 from fx.core.array import Array, to_array
 from fx.core.avals import ShapedArray
-from fx.core.trace import Tracer, check_alive, staging_count, state
-from fx.errors import MissingRuleError
+from fx.core.finite import check_finite, watching
+from fx.core.trace import Tracer, check_alive, state
+from fx.errors import MissingRuleError, user_source
 from fx.util import fp_enter, fp_exit
 
 
@@ -106,10 +108,13 @@ class Primitive:
         for x in args:
             if type(x) is Tracer and x._trace.level > level:
                 trace, level = x._trace, x._trace.level
-        if staging_count[0] and state.dynamic is not None and state.dynamic.level > level:
+        if detours[0] and state.dynamic is not None and state.dynamic.level > level:
             trace = state.dynamic
         if trace is None:
-            return self.eager(args, params)
+            out = self.eager(args, params)
+            if detours[0] and watching():
+                self._check_finite(args, out)
+            return out
         if not trace.alive:
             check_alive(next(x for x in args if type(x) is Tracer and x._trace is trace))
         return trace.process(self, args, params)
@@ -131,6 +136,12 @@ class Primitive:
                 for o, aval in zip(out, avals, strict=True)
             ]
         return Array(out if type(out) is np.ndarray else np.asarray(out), avals.weak_type)
+
+    def _check_finite(self, args: Sequence[Any], out: Any) -> None:
+        outs = out if self.multiple_results else [out]
+        ins = [to_array(x)._data for x in args]
+        source = state.source or user_source(state.scope, 2)
+        check_finite(self.name, ins, [x._data for x in outs], source)
 
     # ------------------------------------------------------------------ rules
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> Any:

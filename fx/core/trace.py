@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fx import errors
+from fx.config import add_detours
 from fx.core.array import Array, to_array
 from fx.core.avals import ShapedArray
 from fx.core.ir import Atom, Eqn, Jaxpr, Literal, Var
@@ -45,10 +46,6 @@ class _State(threading.local):
 
 
 state = _State()
-
-# How many dynamic traces exist in all threads: while 0, eager operations need not look further.
-staging_count = [0]
-_count_lock = threading.Lock()
 
 
 class Trace:
@@ -149,8 +146,7 @@ def push(trace: Trace) -> Iterator[Any]:
     dynamic = trace if isinstance(trace, StagingTrace) and trace.dynamic else None
     if dynamic is not None:
         state.dynamic = dynamic
-        with _count_lock:
-            staging_count[0] += 1
+        add_detours(1)
     try:
         yield trace
     finally:
@@ -159,8 +155,7 @@ def push(trace: Trace) -> Iterator[Any]:
             state.ended.append(weakref.ref(trace))
         state.level, state.dynamic = saved_level, saved_dynamic
         if dynamic is not None:
-            with _count_lock:
-                staging_count[0] -= 1
+            add_detours(-1)
 
 
 @contextlib.contextmanager

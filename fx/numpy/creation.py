@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from fx import dtypes
+from fx.config import detours
 from fx.core.array import Array, FxOverflowError, is_arraylike, scalar, to_array
 from fx.core.primitive import P, lit
-from fx.core.trace import Tracer, staging_count, state
+from fx.core.trace import Tracer, state
 from fx.errors import FxTypeError, FxValueError, public
 from fx.numpy.promotion import (
     PYTHON_NUMBERS,
@@ -36,7 +37,7 @@ from fx.numpy.promotion import (
 
 def staging() -> bool:
     """Whether operations on constants are being recorded in this thread."""
-    return bool(staging_count[0]) and state.dynamic is not None
+    return bool(detours[0]) and state.dynamic is not None
 
 
 # ------------------------------------------------------------------ from values

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fx import dtypes
+from fx.config import detours
 from fx.core.array import Array, is_arraylike
-from fx.core.trace import staging_count
 from fx.errors import FxTypeError, hide_frames
 from fx.util import fp_enter, fp_exit
 
@@ -58,7 +58,7 @@ def short_way(short: Callable[..., Any]) -> Callable[[F], F]:
         @functools.wraps(general)
         def function(*args: Any, **kwargs: Any) -> Any:
             try:
-                if not staging_count[0]:
+                if not detours[0]:
                     try:
                         out = short(*args, **kwargs)
                         if out is not None:
@@ -101,7 +101,7 @@ def unary(
     """
 
     def function(x: Any, /) -> Any:
-        if type(x) is Array and x._data.dtype in fast and not staging_count[0]:
+        if type(x) is Array and x._data.dtype in fast and not detours[0]:
             token = fp_enter()
             try:
                 out = ufunc(x._data)
@@ -185,7 +185,7 @@ class Binary:
         ints = self.int_right or reflected
 
         def function(x: Any, y: Any, /) -> Any:
-            if type(x) is Array and not staging_count[0]:
+            if type(x) is Array and not detours[0]:
                 a, kind = x._data, type(y)
                 dtype = a.dtype
                 if kind is Array:

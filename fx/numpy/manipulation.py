@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from fx import dtypes
+from fx.config import detours
 from fx.core.array import Array
 from fx.core.primitive import P
-from fx.core.trace import staging_count
 from fx.errors import FxTypeError, FxValueError, ShapeError, public
 from fx.numpy.creation import make_array
 from fx.numpy.dispatch import short_way
@@ -56,7 +56,7 @@ def reshape(a: Any, shape: Any = None, order: str = "C", *, copy: bool | None = 
 
 def reshaped(x: Any, shape: Any, order: str = "C") -> Any:
     """`reshape` of an Array."""
-    if type(x) is Array and not staging_count[0] and type(shape) is tuple and order == "C":
+    if type(x) is Array and not detours[0] and type(shape) is tuple and order == "C":
         try:
             return Array(x._data.reshape(shape), x.weak_type)
         except (ValueError, TypeError):
@@ -207,7 +207,7 @@ def permuted(x: Any, axes: Any) -> Any:
             )
     if order == tuple(range(x.ndim)):
         return x
-    if type(x) is Array and not staging_count[0]:
+    if type(x) is Array and not detours[0]:
         return Array(x._data.transpose(order), x.weak_type)
     return P.transpose(x, permutation=order)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from fx.config import detours
 from fx.core.array import Array
 from fx.core.primitive import P
-from fx.core.trace import staging_count
 from fx.errors import FxValueError, ShapeError, hide_frames, public
 from fx.numpy.dispatch import COMPLEX, SINGLE_DOUBLE, concrete
 from fx.numpy.manipulation import permuted, reshaped
@@ -60,7 +60,7 @@ def _sizes_agree(name: str, x: Any, y: Any, m: int, n: int, what: str) -> None:
 
 def _short(x: Any, y: Any, function: Any) -> Any:
     """NumPy's product of two concrete arrays that BLAS takes as they are, or None."""
-    if type(x) is not Array or type(y) is not Array or staging_count[0]:
+    if type(x) is not Array or type(y) is not Array or detours[0]:
         return None
     a, b = x._data, y._data
     if a.dtype is not b.dtype or a.dtype not in _BLAS or not 0 < a.ndim < 3 or not 0 < b.ndim < 3:

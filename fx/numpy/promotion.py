@@ -7,12 +7,14 @@ without an equation; other operands are broadcast explicitly, as XLA wants it.
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fx import dtypes
+from fx.config import config, detours
 from fx.core.array import Array, FxOverflowError, to_array
 from fx.core.primitive import P
 from fx.core.trace import Tracer
@@ -52,10 +54,22 @@ def type_of(x: Any) -> tuple[np.dtype, bool]:
 
 def joined(xs: Sequence[Any]) -> tuple[np.dtype, bool]:
     """(dtype, weak_type) to which the operands promote."""
+    if detours[0] and config.numpy_dtype_promotion == "strict":
+        _one_dtype(xs)
     dtype, weak = type_of(xs[0])
     for x in xs[1:]:
         dtype, weak = dtypes.promote_pair(dtype, weak, *type_of(x))
     return dtype, weak
+
+
+def _one_dtype(xs: Sequence[Any]) -> None:
+    found = {dtype for dtype, weak in map(type_of, xs) if not weak}
+    if len(found) > 1:
+        raise FxTypeError(
+            "operands have the dtypes "
+            + " and ".join(sorted(dtypes.short_name(d) for d in found))
+            + ", and numpy_dtype_promotion is 'strict'. Convert one with x.astype(...)."
+        )
 
 
 def cast(x: Any, dtype: np.dtype, weak: bool, name: str) -> Any:
@@ -125,8 +139,23 @@ def broadcast(name: str, xs: list[Any]) -> list[Any]:
     shapes = {x.shape for x in xs if x.shape}
     if len(shapes) < 2:
         return xs
+    if detours[0] and config.numpy_rank_promotion != "allow":
+        _one_rank(name, shapes)
     shape = common_shape(name, [x.shape for x in xs])
     return [expand_to(x, shape) if x.shape else x for x in xs]
+
+
+def _one_rank(name: str, shapes: set[tuple[int, ...]]) -> None:
+    if len({len(s) for s in shapes}) == 1:
+        return
+    mode = config.numpy_rank_promotion
+    message = (
+        f"{name}: operands of shapes {' and '.join(map(str, sorted(shapes)))} have different "
+        f"ranks, and numpy_rank_promotion is {mode!r}. Insert axes with x[None, :] or reshape."
+    )
+    if mode == "raise":
+        raise ShapeError(message)
+    warnings.warn(message, stacklevel=2)
 
 
 def expand_to(x: Any, shape: tuple[int, ...]) -> Any:

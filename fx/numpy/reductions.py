@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from fx import dtypes
+from fx.config import detours
 from fx.core.array import Array
 from fx.core.primitive import P, lit
-from fx.core.trace import staging_count
 from fx.errors import FxTypeError, FxValueError, hide_frames, public
 from fx.numpy.dispatch import BOOL, COMPLEX, INTEGER, SINGLE_DOUBLE, concrete, short_way
 from fx.numpy.logic import truth
@@ -74,7 +74,7 @@ def _short_way(primitive: Any, dtypes_: frozenset, empty: bool) -> Callable[...,
     compute = primitive.impl
 
     def short(a: Any, axis: Any) -> Any:
-        if type(a) is not Array or staging_count[0]:
+        if type(a) is not Array or detours[0]:
             return None
         data = a._data
         if data.dtype not in dtypes_ or not (empty or data.size):

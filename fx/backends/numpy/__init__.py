@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from fx.config import detours
 from fx.core.backend import register_backend
+from fx.core.finite import check_finite, watching
 from fx.core.ir import Jaxpr, Literal, Var
 from fx.transforms.dce import dce
 from fx.util import fp_enter, fp_exit
@@ -55,7 +57,7 @@ def _compile(jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
     for v in jaxpr.outvars:
         last.pop(v, None)
     dying: dict[int, list[int]] = {}
-    kept = {v for v in (*jaxpr.constvars, *jaxpr.invars)}
+    kept = {*jaxpr.constvars, *jaxpr.invars}
     for v, i in last.items():
         if v not in kept:
             dying.setdefault(i, []).append(v)
@@ -66,7 +68,7 @@ def _compile(jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
         outs = [slot(v) for v in eqn.outvars]
         target = outs if eqn.primitive.multiple_results else outs[0]
         free = tuple(slot(v) for v in dying.get(i, ()))
-        steps.append((eqn.primitive.impl, ins, eqn.params, target, free))
+        steps.append((eqn.primitive.impl, ins, eqn.params, target, free, eqn))
     results = [slot(v) for v in jaxpr.outvars]
 
     template: list[Any] = [None] * len(slots)
@@ -74,13 +76,18 @@ def _compile(jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
         template[index] = value
 
     def run(args: Sequence[Any]) -> list[Any]:
+        watched = detours[0] and watching()
         values = template.copy()
         for index, arg in zip(inputs, args, strict=True):
             values[index] = arg
         token = fp_enter()
         try:
-            for impl, ins, params, target, free in steps:
-                out = impl(np, *[values[i] for i in ins], **params)
+            for impl, ins, params, target, free, eqn in steps:
+                operands = [values[i] for i in ins]
+                out = impl(np, *operands, **params)
+                if watched:
+                    outs = out if eqn.primitive.multiple_results else [np.asarray(out)]
+                    check_finite(eqn.primitive.name, operands, outs, eqn.source)
                 if type(target) is int:
                     values[target] = out if type(out) is ndarray else np.asarray(out)
                 else:

@@ -1,0 +1,116 @@
+"""fx beside its peers on the same programs: the figures of the README.
+
+    python tests/benchmarks/compare.py [--libs fx,jax,torch] [--rounds 3] [--json FILE] [NAME ...]
+
+Libraries that are not installed are left out. They take turns, each in a fresh process, for some
+rounds; a workload's figure is the best of its rounds, since other work on the machine only ever
+adds time. Prints a table in Markdown: milliseconds a call, fx over each peer (below 1: fx is
+faster), and the seconds to the first result (trace, compile, run).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import json
+import math
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+from typing import Any
+
+HERE = pathlib.Path(__file__).resolve().parent
+_BEST = ("min_ms", "med_ms", "first_s", "peak_mb")
+
+
+def run(lib: str, names: list[str]) -> list[dict[str, Any]]:
+    """The rows that one process prints."""
+    root = HERE.parent.parent
+    paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [sys.executable, str(HERE / "workloads.py"), lib, *names],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+    )
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def measure(libs: list[str], names: list[str], rounds: int) -> dict[str, dict[str, Any]]:
+    """workload -> library -> its best figures."""
+    table: dict[str, dict[str, Any]] = {}
+    for _ in range(rounds):
+        for lib in libs:
+            for row in run(lib, names):
+                seen = table.setdefault(row["name"], {}).setdefault(lib, row)
+                for key in _BEST:
+                    if key in row and key in seen:
+                        seen[key] = min(seen[key], row[key])
+    return table
+
+
+def machine(libs: list[str]) -> str:
+    """Processor, cores and versions, for the line above the table."""
+    cpu = platform.processor() or platform.machine()
+    info = pathlib.Path("/proc/cpuinfo")
+    if info.exists():
+        lines = info.read_text().splitlines()
+        cpu = next((s.split(":")[1].strip() for s in lines if s.startswith("model name")), cpu)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    packages = ["numpy", *(lib for lib in libs if lib != "fx")]
+    versions = [f"{p} {importlib.metadata.version(p)}" for p in packages]
+    return f"{cpu}, {cores} cores; Python {platform.python_version()}, " + ", ".join(versions)
+
+
+def markdown(table: dict[str, dict[str, Any]], libs: list[str]) -> str:
+    """The table and the geometric means of fx over its peers."""
+    first, *peers = libs
+    titles = ["workload", *[f"{lib} ms" for lib in libs], *[f"{first}/{p}" for p in peers]]
+    titles += [f"{lib} first s" for lib in libs]
+    lines = ["| " + " | ".join(titles) + " |", "|---|" + "---:|" * (len(titles) - 1)]
+    ratios: dict[str, list[float]] = {p: [] for p in peers}
+    for name, by in table.items():
+        ms = {lib: by.get(lib, {}).get("min_ms") for lib in libs}
+        cells = [name, *[_number(ms[lib]) for lib in libs]]
+        for p in peers:
+            own, other = ms[first], ms[p]
+            if own and other:
+                ratios[p].append(own / other)
+            cells.append(f"{own / other:.2f}" if own and other else "")
+        cells += [_number(by.get(lib, {}).get("first_s")) for lib in libs]
+        lines.append("| " + " | ".join(cells) + " |")
+        lines += [f"  {lib}: {by[lib]['error']}" for lib in libs if "error" in by.get(lib, {})]
+    for p, values in ratios.items():
+        if values:
+            mean = math.exp(sum(map(math.log, values)) / len(values))
+            lines.append(f"\nGeometric mean {first}/{p}: {mean:.2f} over {len(values)} workloads.")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4f}" if value < 0.1 else f"{value:.2f}" if value < 10 else f"{value:.0f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--libs", default="fx,jax,torch", help="comma-separated, fx first")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=pathlib.Path, help="also write all figures here")
+    parser.add_argument("names", nargs="*", help="workloads; all when none is named")
+    args = parser.parse_args()
+    libs = [p for p in args.libs.split(",") if p == "fx" or importlib.util.find_spec(p)]
+    table = measure(libs, args.names, args.rounds)
+    print(machine(libs) + "\n")
+    print(markdown(table, libs))
+    if args.json:
+        args.json.write_text(json.dumps({"machine": machine(libs), "table": table}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
