@@ -1,0 +1,5 @@
+"""Property tests of programs that use fx: hypothesis strategies, and checks of derivatives."""
+
+from fx.testing.programs import Program, programs
+
+__all__ = ["Program", "programs"]
