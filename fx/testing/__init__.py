@@ -1,5 +1,5 @@
 """Property tests of programs that use fx: hypothesis strategies, and checks of derivatives."""
 
-from fx.testing.programs import Program, programs
+from fx.testing.program import Program, programs
 
 __all__ = ["Program", "programs"]

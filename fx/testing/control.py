@@ -98,7 +98,7 @@ def cond(b: Block) -> None:
 
 
 def _predicate(b: Block, i: Value | None) -> str | None:
-    """A bool of shape (): of an integer, which has no derivative, or of a value in rough programs."""
+    """A bool of shape (): of an integer, which has no derivative, or else of a rough value."""
     if i is not None:
         return f"{i.text} > {b.settings.integer(0, 3)}"
     y = None if b.settings.smooth else b.operand()
