@@ -99,18 +99,25 @@ class Block:
     Args:
         settings: of the program.
         values: that statements may read.
+        fresh: names among them that should be read: parameters of a function.
         depth: how many functions are around it.
         uniform: whether all devices run it alike, so that it may hold collectives.
     """
 
     def __init__(
-        self, settings: Settings, values: Sequence[Value], depth: int = 0, uniform: bool = True
+        self,
+        settings: Settings,
+        values: Sequence[Value],
+        fresh: Sequence[str] = (),
+        depth: int = 0,
+        uniform: bool = True,
     ):
         self.settings = settings
         self.values = list(values)
         self.depth = depth
         self.uniform = uniform
         self.statements: list[Statement] = []
+        self.fresh = set(fresh)  # names that no statement reads
 
     # ------------------------------------------------------------------ drawing
     def of_kind(self, kind: str) -> list[Value]:
@@ -119,13 +126,15 @@ class Block:
     def operand(
         self, kind: str = "f", accept: Callable[[Value], bool] = lambda v: True
     ) -> Value | None:
-        """A value of a kind that `accept` takes, or None; recent ones are as likely as all others
-        together, so that programs are deep."""
+        """A value of a kind that `accept` takes, or None. Those that nothing reads yet are as
+        likely as all together, so that little of a program is dead."""
         options = [v for v in self.values if v.kind == kind and accept(v)]
         if not options:
             return None
-        recent = options[-3:] if self.settings.draw(st.booleans()) else options
-        return self.settings.choose(recent)
+        fresh = [v for v in options if v.text in self.fresh]
+        if fresh and self.settings.draw(st.booleans()):
+            options = fresh
+        return self.settings.choose(options)
 
     # ------------------------------------------------------------------ statements
     def emit(
@@ -146,6 +155,8 @@ class Block:
     def add(self, values: Sequence[Value], lines: Sequence[str]) -> None:
         """Add a statement that defines values."""
         self.statements.append(Statement(tuple(v.text for v in values), tuple(lines)))
+        self.fresh.difference_update(_NAME.findall(" ".join(lines)))
+        self.fresh.update(v.text for v in values)
         self.values.extend(values)
         self.settings.budget -= 1
 
@@ -161,13 +172,8 @@ class Block:
         return [f"    {line}" for line in lines] + [f"    return {', '.join(results)}"]
 
     def unused(self) -> list[Value]:
-        """Floating-point variables that no statement reads, the latest first."""
-        read = set(_NAME.findall(" ".join(line for s in self.statements for line in s.lines[1:])))
-        for statement in self.statements:
-            if len(statement.lines) == 1:
-                read.update(_NAME.findall(statement.lines[0].split(" = ", 1)[1]))
-        own = {name for s in self.statements for name in s.targets}
-        return [v for v in reversed(self.values) if v.text in own - read and v.kind == "f"]
+        """Floating-point values that no statement reads, the latest first."""
+        return [v for v in reversed(self.values) if v.text in self.fresh and v.kind == "f"]
 
 
 def scaled(text: str, size: float, slope: float) -> tuple[str, float, float]:

@@ -36,7 +36,8 @@ def parameter(s: Settings, like: Value, shape: tuple[int, ...] | None = None) ->
 
 def function(b: Block, params: Sequence[Value], uniform: bool = True) -> Block:
     """The body of a function with parameters, which may also read the values around it."""
-    inner = Block(b.settings, [*b.values, *params], b.depth + 1, b.uniform and uniform)
+    names = [p.text for p in params]
+    inner = Block(b.settings, [*b.values, *params], names, b.depth + 1, b.uniform and uniform)
     fill(inner, b.settings.integer(1, 4))
     return inner
 
@@ -160,8 +161,7 @@ def while_(b: Block) -> None:
     count = Value(b.settings.name(), (), _INT, 4)
     state = parameter(b.settings, init)
     pair, name, test = (b.settings.name(k) for k in "vff")
-    inner = Block(b.settings, [*b.values, count, state], b.depth + 1, uniform=False)
-    fill(inner, b.settings.integer(1, 4))
+    inner = function(b, [count, state], uniform=False)
     body = define(name, [count, state], inner, [f"{count.text} + 1", result(inner, init.shape)[0]])
     extra = "" if b.settings.smooth else f" & (jnp.sum({state.text}) < 9.5)"
     lines = [

@@ -352,6 +352,7 @@ FIRST_ORDER: list[Callable[[Block], None]] = [
     binary,
     unary,
     binary,
+    binary,
     reduction,
     logsumexp,
     cumulative,

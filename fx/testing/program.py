@@ -227,7 +227,7 @@ def _programs(
 def _result(b: Block, pytrees: bool, scalar: bool) -> str:
     """What the program returns: values that nothing else uses, the latest first."""
     options = b.unused() or b.of_kind("f")
-    count = b.settings.integer(1, min(len(options), 4))
+    count = b.settings.integer(1, min(len(options), 6))
     chosen = options[:count]
     if scalar:
         return " + ".join(v.text if v.shape == () else f"jnp.mean({v.text})" for v in chosen)
@@ -235,6 +235,6 @@ def _result(b: Block, pytrees: bool, scalar: bool) -> str:
         return chosen[0].text
     if b.settings.choose([True, False]):
         return (
-            "{" + ", ".join(f'"{k}": {v.text}' for k, v in zip("abcd", chosen, strict=False)) + "}"
+            "{" + ", ".join(f'"{k}": {v.text}' for k, v in zip("abcdef", chosen, strict=False)) + "}"
         )
     return f"({', '.join(v.text for v in chosen)})"
