@@ -166,7 +166,10 @@ def _share_residuals(
 
 # ------------------------------------------------------------------ the public functions
 def _stage_branches(
-    what: str, functions: Sequence[Callable[..., Any]], operands: Sequence[Any]
+    what: str,
+    functions: Sequence[Callable[..., Any]],
+    roles: Sequence[str],
+    operands: Sequence[Any],
 ) -> tuple[tuple[Jaxpr, ...], list[Any], list[Array], Any]:
     """Trace all branches to jaxprs with the same inputs and results."""
     leaves, tree = tree_flatten((tuple(operands), {}))
@@ -180,7 +183,8 @@ def _stage_branches(
         jaxpr, free = hoist(stage(flat, avals, what=what, origin=origin, names=names))
         jaxprs.append(jaxpr)
         captured.append(free)
-    _check_same(what, functions, flats, jaxprs)
+    labels = [f"{r} ({name_of(f)})" for r, f in zip(roles, functions, strict=True)]
+    _check_same(what, labels, flats, jaxprs)
 
     free = [x for group in captured for x in group]
     outs = [_join(avals_i) for avals_i in zip(*[j.out_avals for j in jaxprs], strict=True)]
@@ -212,11 +216,11 @@ def _pad_inputs(
 
 
 def _check_same(
-    what: str, functions: Sequence[Any], flats: Sequence[FlatFunction], jaxprs: Sequence[Jaxpr]
+    what: str, labels: Sequence[str], flats: Sequence[FlatFunction], jaxprs: Sequence[Jaxpr]
 ) -> None:
     first = flats[0]
-    for fun, flat, jaxpr in zip(functions[1:], flats[1:], jaxprs[1:], strict=True):
-        pair = f"{name_of(functions[0])} and {name_of(fun)}"
+    for label, flat, jaxpr in zip(labels[1:], flats[1:], jaxprs[1:], strict=True):
+        pair = f"{labels[0]} and {label}"
         if flat.out_tree != first.out_tree:
             raise TreeError(
                 f"{what}: branches must return the same structure, but {pair} return "
@@ -227,8 +231,9 @@ def _check_same(
             weak_ok = a.weak_type or b.weak_type
             if a.shape != b.shape or (a.dtype != b.dtype and not weak_ok):
                 raise FxTypeError(
-                    f"{what}: branches must return the same types, but at result{keystr(path)} "
-                    f"{pair} return {a.short()} and {b.short()}. Use .astype or reshape in one."
+                    f"{what}: branches must return the same types, but {pair} return "
+                    f"{a.short()} and {b.short()} at result{keystr(path)}. Use .astype or reshape "
+                    "in one."
                 )
 
 
@@ -274,11 +279,13 @@ def cond(
     if pred.dtype != np.bool_:
         pred = P.ne(pred, lit(pred, 0))
     index = P.convert_element_type(pred, new_dtype=np.dtype(np.int32))
-    return _bind("cond", index, (false_fun, true_fun), operands)
+    return _bind("cond", index, (false_fun, true_fun), ("false_fun", "true_fun"), operands)
 
 
-def _bind(what: str, index: Any, functions: Sequence[Any], operands: Sequence[Any]) -> Any:
-    branches, free, arrays, tree = _stage_branches(what, functions, operands)
+def _bind(
+    what: str, index: Any, functions: Sequence[Any], roles: Sequence[str], operands: Sequence[Any]
+) -> Any:
+    branches, free, arrays, tree = _stage_branches(what, functions, roles, operands)
     return tree_unflatten(tree, cond_p.bind(index, *free, *arrays, branches=branches))
 
 
@@ -315,4 +322,5 @@ def switch(
     top = lit(index, len(functions) - 1)
     index = P.clamp(lit(index, 0), index, top)
     index = P.convert_element_type(index, new_dtype=np.dtype(np.int32))
-    return _bind("switch", index, functions, operands)
+    roles = [f"branch {i}" for i in range(len(functions))]
+    return _bind("switch", index, functions, roles, operands)

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from fx import dtypes
 from fx.calls.closures import closure_convert
 from fx.calls.custom import custom_jvp
 from fx.calls.linear_solve import linear_solve_p
-from fx.calls.scan import scan
+from fx.calls.scan import scan, scan_length
 from fx.calls.while_loop import while_loop
 from fx.config import config
 from fx.core.array import Array, is_arraylike, to_array
@@ -32,6 +33,13 @@ def _static_int(x: Any) -> int | None:
     return int(x) if hasattr(x, "__index__") else None
 
 
+def _index_type(low: Array, high: Array) -> tuple[np.dtype, bool]:
+    """Dtype and weakness of a loop's index: a Python bound takes the dtype of the other."""
+    if low.weak_type != high.weak_type:
+        return (high if low.weak_type else low).dtype, False
+    return dtypes.promote_types(low.dtype, high.dtype), low.weak_type
+
+
 @public
 def fori_loop(
     lower: Any,
@@ -46,26 +54,28 @@ def fori_loop(
     Args:
         lower, upper: integers or integer arrays of shape (). With Python integers the loop is a
             scan and differentiable in reverse mode, else a while_loop.
-        body_fun: from the index (int32) and the carry to a carry of the same types.
+        body_fun: from the index (of the bounds' dtype) and the carry to a carry of the same types.
         init_val: the initial carry, arrays in a pytree.
         unroll: a hint for compilers.
 
     Example:
         >>> import fx
         >>> fx.lax.fori_loop(0, 5, lambda i, x: x + i, 0)
-        Array(10, dtype=int32)
+        Array(10, dtype=int32, weak_type=True)
     """
     for name, bound in (("lower", lower), ("upper", upper)):
         if not is_arraylike(bound) or to_array(bound).dtype.kind not in "iu":
             raise FxTypeError(f"fori_loop: {name} must be an integer, got {bound!r}.")
+    low, high = to_array(lower), to_array(upper)
+    dtype, weak = _index_type(low, high)
     start, stop = _static_int(lower), _static_int(upper)
     if start is not None and stop is not None:
         if config.disable_jit:
             val = init_val
             for i in range(start, stop):
-                val = body_fun(Array(np.asarray(i, np.int32)), val)
+                val = body_fun(Array(np.asarray(i, dtype), weak), val)
             return val
-        first = Array(np.asarray(start, np.int32))
+        first = Array(np.asarray(start, dtype), weak)
 
         def step(state: Any, _: Any) -> tuple[Any, None]:
             i, val = state
@@ -74,10 +84,8 @@ def fori_loop(
         length = max(stop - start, 0)
         return scan(step, (first, init_val), None, length=length)[0][1]
 
-    low, high = to_array(lower), to_array(upper)
-    wide = np.promote_types(low.dtype, high.dtype)
-    low = P.convert_element_type(low, new_dtype=wide)
-    high = P.convert_element_type(high, new_dtype=wide)
+    low = P.convert_element_type(low, new_dtype=dtype, weak_type=weak)
+    high = P.convert_element_type(high, new_dtype=dtype, weak_type=weak)
 
     def going(state: Any) -> Any:
         return P.lt(state[0], high)
@@ -105,6 +113,7 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
         Array([0., 1., 4.], dtype=float32)
     """
     if batch_size is None:
+        scan_length(f, xs, [to_array(x, "map") for x in tree_flatten(xs)[0]], None, "map")
         return scan(lambda _, x: ((), f(x)), (), xs)[1]
     if batch_size < 1:
         raise FxValueError(f"map: batch_size must be at least 1, got {batch_size}.")
@@ -112,7 +121,7 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
     if not leaves:
         raise FxValueError("map: xs has no arrays.")
     arrays = [to_array(x, "map") for x in leaves]
-    count = arrays[0].shape[0]
+    count = scan_length(f, xs, arrays, None, "map")
     whole = count // batch_size
     pieces = []
     if whole:
@@ -212,18 +221,20 @@ def associative_scan(
 
 def _interleave(even: Any, odd: Any, axis: int) -> Any:
     """even[0], odd[0], even[1], odd[1], ... along one axis."""
-    n = even.shape[axis] + odd.shape[axis]
+    n = odd.shape[axis]
+    shape = list(even.shape)
+    shape.insert(axis + 1, 1)
 
-    def spread(x: Any, low: int, high: int) -> Any:
-        config_ = [(0, 0, 0)] * x.ndim
-        config_[axis] = (low, high, 1)
-        return P.pad(x, lit(x, 0), padding_config=tuple(config_))
+    def column(x: Any) -> Any:
+        shape[axis] = n
+        return P.reshape(x, new_sizes=tuple(shape))
 
-    a = spread(even, 0, n - (2 * even.shape[axis] - 1))
-    b = spread(odd, 1, n - 1 - (2 * odd.shape[axis] - 1))
-    if even.dtype == np.bool_:
-        return getattr(P, "or")(a, b)
-    return P.add(a, b)
+    pairs = P.concatenate(column(_rows(even, 0, n, 1, axis)), column(odd), dimension=axis + 1)
+    shape[axis : axis + 2] = [2 * n]
+    both = P.reshape(pairs, new_sizes=tuple(shape))
+    if even.shape[axis] == n:
+        return both
+    return P.concatenate(both, _rows(even, n, n + 1, 1, axis), dimension=axis)
 
 
 # ------------------------------------------------------------------ implicit differentiation

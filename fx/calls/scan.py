@@ -338,7 +338,7 @@ def scan(
     x_leaves, _ = tree_flatten(xs)
     carry = [to_array(x, "scan") for x in carry_leaves]
     stacked = [to_array(x, "scan") for x in x_leaves]
-    steps = _length(f, xs, stacked, length)
+    steps = scan_length(f, xs, stacked, length)
     if config.disable_jit:
         return _python_scan(f, init, xs, steps, reverse)
     in_tree = tree_flatten(((init, xs), {}))[1]
@@ -392,11 +392,14 @@ def _pair_checked(f: Callable[..., Any]) -> Callable[..., Any]:
     return checked
 
 
-def _length(f: Any, xs: Any, stacked: Sequence[Array], length: int | None) -> int:
+def scan_length(
+    f: Any, xs: Any, stacked: Sequence[Array], length: int | None, what: str = "scan"
+) -> int:
+    """The common size of the leading axes of `xs`, or an error that says where they differ."""
     for (path, leaf), x in zip(tree_flatten_with_path(xs)[0], stacked, strict=True):
         if not is_arraylike(leaf) or x.ndim == 0:
             raise ShapeError(
-                f"scan over {name_of(f)}: xs{keystr(path)} must have a leading axis to loop over, "
+                f"{what} over {name_of(f)}: xs{keystr(path)} must have a leading axis, "
                 f"got {x.aval.short()}."
             )
     if length is not None:
@@ -407,11 +410,11 @@ def _length(f: Any, xs: Any, stacked: Sequence[Array], length: int | None) -> in
             raise FxValueError(f"scan: length must not be negative, got {length}.")
     sizes = {x.shape[0] for x in stacked}
     if length is None and not sizes:
-        raise FxValueError("scan needs xs with a leading axis, or length=.")
+        raise FxValueError(f"{what} needs xs with a leading axis, or (scan) length=.")
     if len(sizes) > 1 or (length is not None and sizes - {length}):
         wanted = f" and length={length}" if length is not None else ""
         raise ShapeError(
-            f"scan over {name_of(f)}: leading axes of xs must agree, got {sorted(sizes)}{wanted}."
+            f"{what} over {name_of(f)}: leading axes of xs must agree, got {sorted(sizes)}{wanted}."
         )
     return length if length is not None else sizes.pop()
 
