@@ -57,11 +57,11 @@ from fx.transforms.jacobian import hessian, jacfwd, jacobian, jacrev
 from fx.transforms.mapping import vmap
 
 if _TYPE_CHECKING:
-    from fx import data, nn, optim, random, testing, train
+    from fx import data, flatten_util, nn, optim, random, testing, train
 
 __version__ = "0.1.0"
 
-_LAZY = ("data", "nn", "optim", "random", "testing", "train")
+_LAZY = ("data", "flatten_util", "nn", "optim", "random", "testing", "train")
 
 __all__ = [
     "Array",
@@ -96,6 +96,7 @@ __all__ = [
     "ensure_compile_time_eval",
     "errors",
     "eval_shape",
+    "flatten_util",
     "grad",
     "hessian",
     "jacfwd",
