@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fx.calls.base import CallPrimitive, run_jaxpr
+from fx.calls.loop_types import cast_to, join_types
 from fx.config import config
 from fx.core.array import Array, aval_of, is_arraylike, to_array
 from fx.core.avals import ShapedArray
@@ -184,10 +185,8 @@ def _stage_branches(
         jaxprs.append(jaxpr)
         captured.append(free)
     labels = [f"{r} ({name_of(f)})" for r, f in zip(roles, functions, strict=True)]
-    _check_same(what, labels, flats, jaxprs)
-
+    outs = _common_types(what, labels, flats, jaxprs)
     free = [x for group in captured for x in group]
-    outs = [_join(avals_i) for avals_i in zip(*[j.out_avals for j in jaxprs], strict=True)]
     branches, start = [], 0
     for jaxpr, group in zip(jaxprs, captured, strict=True):
         branches.append(_pad_inputs(jaxpr, len(group), start, [x.aval for x in free], avals, outs))
@@ -195,46 +194,45 @@ def _stage_branches(
     return tuple(branches), free, arrays, flats[0].out_tree
 
 
-def _join(avals: Sequence[ShapedArray]) -> ShapedArray:
-    """The common type of a result: strong if any branch's is."""
-    return next((a for a in avals if not a.weak_type), avals[0])
-
-
 def _pad_inputs(
     jaxpr: Jaxpr, own: int, start: int, free: Sequence[Any], avals: Sequence[Any], outs: Any
 ) -> Jaxpr:
     def run(*args: Any) -> list[Any]:
         results = eval_jaxpr(jaxpr, [*args[start : start + own], *args[len(free) :]])
-        return [
-            x
-            if x.dtype == a.dtype and x.weak_type == a.weak_type
-            else P.convert_element_type(x, new_dtype=a.dtype, weak_type=a.weak_type)
-            for x, a in zip(results, outs, strict=True)
-        ]
+        return [cast_to(x, a) for x, a in zip(results, outs, strict=True)]
 
     return stage(run, [*free, *avals])
 
 
-def _check_same(
+def _common_types(
     what: str, labels: Sequence[str], flats: Sequence[FlatFunction], jaxprs: Sequence[Jaxpr]
-) -> None:
+) -> list[ShapedArray]:
+    """The types of the results, on which all branches must agree."""
     first = flats[0]
+    common = jaxprs[0].out_avals
     for label, flat, jaxpr in zip(labels[1:], flats[1:], jaxprs[1:], strict=True):
-        pair = f"{labels[0]} and {label}"
         if flat.out_tree != first.out_tree:
             raise TreeError(
-                f"{what}: branches must return the same structure, but {pair} return "
-                f"{first.out_tree} and {flat.out_tree}."
+                f"{what}: branches must return the same structure, but {labels[0]} and {label} "
+                f"return {first.out_tree} and {flat.out_tree}."
             )
-        paths = tree_flatten_with_path(tree_unflatten(first.out_tree, range(len(jaxpr.outvars))))[0]
-        for (path, _), a, b in zip(paths, jaxprs[0].out_avals, jaxpr.out_avals, strict=True):
-            weak_ok = a.weak_type or b.weak_type
-            if a.shape != b.shape or (a.dtype != b.dtype and not weak_ok):
-                raise FxTypeError(
-                    f"{what}: branches must return the same types, but {pair} return "
-                    f"{a.short()} and {b.short()} at result{keystr(path)}. Use .astype or reshape "
-                    "in one."
+        for i, aval in enumerate(jaxpr.out_avals):
+            joined = join_types(common[i], aval)
+            if joined is None:
+                leaves = tree_unflatten(first.out_tree, range(len(common)))
+                path = keystr(tree_flatten_with_path(leaves)[0][i][0])
+                other = next(
+                    name
+                    for name, j in zip(labels, jaxprs, strict=True)
+                    if j.out_avals[i].same_type(common[i])
                 )
+                raise FxTypeError(
+                    f"{what}: branches must return the same types, but {other} and {label} return "
+                    f"{common[i].short()} and {aval.short()} at result{path}. Use .astype or "
+                    "reshape in one."
+                )
+            common[i] = joined
+    return common
 
 
 @public

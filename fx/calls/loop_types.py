@@ -1,7 +1,7 @@
 """Carries of loops: trace a body until the types of its carry no longer change.
 
-A weakly typed carry (from a Python number) takes the dtype that the body returns; any other
-difference is an error that shows the path.
+A weakly typed carry (from a Python number) takes the dtype that the body returns, if it holds the
+number; any other difference is an error that shows the path.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def carry_fixpoint(
         results = jaxpr.out_avals[: len(avals)]
         joined: list[ShapedArray] = []
         for before, after in zip(avals, results, strict=True):
-            common = _join(before, after)
+            common = join_types(before, after)
             if common is None:
                 raise FxTypeError(_mismatch(what, fun, tree, avals, results))
             joined.append(common)
@@ -66,19 +66,23 @@ def carry_fixpoint(
     return jaxpr, extra, casted
 
 
-def _join(before: ShapedArray, after: ShapedArray) -> ShapedArray | None:
-    """The type that a carry takes, or None where the two do not fit."""
-    if before.shape != after.shape:
+def join_types(a: ShapedArray, b: ShapedArray) -> ShapedArray | None:
+    """The type that both of two values can take, or None where they do not fit.
+
+    A weak dtype yields to the other if that is wide enough: an integer 0 may become a float, but
+    1.5 never an int32. Strong dtypes must be equal.
+    """
+    if a.shape != b.shape:
         return None
-    if before.dtype == after.dtype:
-        return before if before.weak_type == after.weak_type else before.strong()
-    if after.weak_type and not before.weak_type:
-        return before
-    if before.weak_type:
-        joined = dtypes.promote_types(before.dtype, after.dtype)
-        wanted = after.dtype if not after.weak_type else joined
-        return ShapedArray(before.shape, wanted, after.weak_type)
-    return None
+    weak = a.weak_type and b.weak_type
+    if a.dtype == b.dtype:
+        return ShapedArray(a.shape, a.dtype, weak)
+    if not (a.weak_type or b.weak_type) or dtypes.is_key(a.dtype) or dtypes.is_key(b.dtype):
+        return None
+    dtype, _ = dtypes.promote_pair(a.dtype, a.weak_type, b.dtype, b.weak_type)
+    if not all(x.weak_type or x.dtype == dtype for x in (a, b)):
+        return None
+    return ShapedArray(a.shape, dtype, weak)
 
 
 def _mismatch(
@@ -88,7 +92,7 @@ def _mismatch(
     lines = [
         f"carry{keystr(path)} comes in as {a.short()} and goes out as {b.short()}"
         for (path, _), a, b in zip(paths, before, after, strict=True)
-        if _join(a, b) is None
+        if join_types(a, b) is None
     ]
     return (
         f"{what}: the carry of {name_of(fun)} must keep its shapes and dtypes, but "
