@@ -29,7 +29,7 @@ from fx.core.array import Array, to_array
 from fx.core.avals import ShapedArray
 from fx.core.finite import check_finite, watching
 from fx.core.trace import Tracer, check_alive, state
-from fx.errors import MissingRuleError, user_source
+from fx.errors import FxTypeError, MissingRuleError, user_source
 from fx.util import fp_enter, fp_exit
 
 
@@ -56,6 +56,12 @@ class Linear:
     @property
     def dtype(self) -> np.dtype:
         return self.aval.dtype
+
+    def __fx_array__(self) -> Any:
+        raise FxTypeError(
+            f"a function that should be linear is not: an operation on {self.aval.short()} "
+            "multiplies two values that depend on its arguments, or needs the value of one."
+        )
 
     def __repr__(self) -> str:
         return f"Linear({self.aval.short()})"

@@ -16,7 +16,7 @@ from fx import dtypes
 from fx.core.array import Array, aval_of, is_arraylike, to_array
 from fx.core.interpret import eval_jaxpr
 from fx.core.primitive import Linear, P, instantiate
-from fx.errors import FxTypeError, ShapeError, TreeError, public
+from fx.errors import FxTypeError, MissingRuleError, ShapeError, TreeError, public
 from fx.pytree import Partial, keystr, tree_flatten, tree_flatten_with_path, tree_unflatten
 from fx.transforms.jvp import jvp_flat
 from fx.transforms.linearize import linearize_flat
@@ -147,32 +147,19 @@ def _value_and_grad(
         leaves, tree = tree_flatten(tuple(args[i] for i in positions))
         arrays = _leaf_arrays(leaves, what, tree)
         active = [_check_input(x, what, holomorphic, allow_int) for x in arrays]
-        aux: Any = None
+        box = _Aux()
 
         def flat(*inner: Any) -> list[Any]:
-            nonlocal aux
             full = list(args)
             for i, value in zip(positions, tree_unflatten(tree, inner), strict=True):
                 full[i] = value
             out = fun(*full, **kwargs)
-            if has_aux:
-                out, aux = _split_aux(out, what, fun)
-            return [_check_output(out, what, fun, holomorphic)]
+            if not has_aux:
+                return [_check_output(out, what, fun, holomorphic)]
+            out, aux = _split_aux(out, what, fun)
+            return [_check_output(out, what, fun, holomorphic), *box.split(aux)]
 
-        aux_trace: list[Any] = []
-
-        def flat_with_aux(*inner: Any) -> list[Any]:
-            nonlocal aux
-            out = flat(*inner)
-            aux_leaves, aux_tree = tree_flatten(aux)
-            aux_trace.append(aux_tree)
-            aux = None  # holds tracers, which must not outlive the trace
-            mask = [isinstance(x, Array) for x in aux_leaves]
-            aux_trace.append((mask, [x for x, m in zip(aux_leaves, mask, strict=True) if not m]))
-            return out + [x for x, m in zip(aux_leaves, mask, strict=True) if m]
-
-        run = flat_with_aux if has_aux else flat
-        outs, linear, active_out = linearize_flat(run, arrays, active, origin)
+        outs, linear, active_out = linearize_flat(flat, arrays, active, origin)
         value = outs[0]
         linears = [Linear(v.aval) for v in linear.invars]
         cts = iter(())
@@ -189,11 +176,7 @@ def _value_and_grad(
         gradient = result[0] if single else result
         if not has_aux:
             return gradient if only_grad else (value, gradient)
-        mask, others = aux_trace[1]
-        arrays_out, plain = iter(outs[1:]), iter(others)
-        aux_out = tree_unflatten(
-            aux_trace[0], [next(arrays_out) if m else next(plain) for m in mask]
-        )
+        aux_out = box.join(outs[1:])
         return (gradient, aux_out) if only_grad else ((value, aux_out), gradient)
 
     return differentiated
@@ -206,7 +189,10 @@ def _positions(wanted: Sequence[int], args: Any, what: str, fun: Any) -> list[in
                 f"{what} of {name_of(fun)}: argnums has {i}, but the call has {len(args)} "
                 "positional arguments. Pass the argument by position, or change argnums."
             )
-    return [i % len(args) for i in wanted]
+    positions = [i % len(args) for i in wanted]
+    if len(set(positions)) != len(positions):
+        raise FxTypeError(f"{what} of {name_of(fun)}: argnums {tuple(wanted)} repeats an argument.")
+    return positions
 
 
 def _check_input(x: Array, what: str, holomorphic: bool, allow_int: bool) -> bool:
@@ -227,6 +213,28 @@ def _check_input(x: Array, what: str, holomorphic: bool, allow_int: bool) -> boo
         "integers has no derivative. Convert with x.astype('float32'), choose other argnums, or "
         "pass allow_int=True."
     )
+
+
+class _Aux:
+    """Auxiliary data on its way out of a trace: arrays are results, the rest stays as it is."""
+
+    def __init__(self) -> None:
+        self.tree: Any = None
+        self.plain: list[Any] = []
+        self.is_array: list[bool] = []
+
+    def split(self, aux: Any) -> list[Array]:
+        """The arrays of `aux`; its structure and other leaves are remembered."""
+        leaves, self.tree = tree_flatten(aux)
+        self.plain = [None if isinstance(x, Array) else x for x in leaves]
+        self.is_array = [isinstance(x, Array) for x in leaves]
+        return [x for x in leaves if isinstance(x, Array)]
+
+    def join(self, arrays: Sequence[Any]) -> Any:
+        """The tree again, with other arrays."""
+        rest = iter(arrays)
+        pairs = zip(self.plain, self.is_array, strict=True)
+        return tree_unflatten(self.tree, [next(rest) if on else x for x, on in pairs])
 
 
 def _split_aux(out: Any, what: str, fun: Any) -> tuple[Any, Any]:
@@ -325,22 +333,31 @@ def jvp(
     """
     arrays, checked, tree = _check_tangents(primals, tangents, "jvp")
 
-    def wrapped(args: Any) -> Any:
-        out = fun(*args)
-        return _split_aux(out, "jvp", fun) if has_aux else out
-
-    flat = FlatFunction(wrapped, _args_tree(tree), what="jvp")
+    box = _Aux()
+    flat = FlatFunction(
+        _positional(fun, box if has_aux else None, "jvp"), _args_tree(tree), what="jvp"
+    )
     outs, touts = jvp_flat(flat, arrays, checked, origin_of(fun))
     full = [
         instantiate(t, o) if dtypes.is_inexact(o.dtype) else _float0_like(o)
         for t, o in zip(touts, outs, strict=True)
     ]
     out, tangent = tree_unflatten(flat.out_tree, outs), tree_unflatten(flat.out_tree, full)
-    return (out[0], tangent[0], out[1]) if has_aux else (out, tangent)
+    return (out[0], tangent[0], box.join(out[1])) if has_aux else (out, tangent)
 
 
-def _positional(fun: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda args: fun(*args)
+def _positional(fun: Callable[..., Any], box: _Aux | None, what: str) -> Callable[..., Any]:
+    """`fun` of a tuple of arguments; with a box for aux its arrays are a second result."""
+
+    def wrapped(args: Any) -> Any:
+        out = fun(*args)
+        if box is None:
+            return out
+        out, aux = _split_aux(out, what, fun)
+        return out, box.split(aux)
+
+    wrapped.__name__ = name_of(fun)
+    return wrapped
 
 
 def _args_tree(tree: Any) -> Any:
@@ -371,11 +388,10 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[
     arrays = _leaf_arrays(leaves, "vjp", tree)
     active = [dtypes.is_inexact(x.dtype) for x in arrays]
 
-    def wrapped(args: Any) -> Any:
-        out = fun(*args)
-        return _split_aux(out, "vjp", fun) if has_aux else out
-
-    flat = FlatFunction(wrapped, _args_tree(tree), what="vjp")
+    box = _Aux()
+    flat = FlatFunction(
+        _positional(fun, box if has_aux else None, "vjp"), _args_tree(tree), what="vjp"
+    )
     outs, linear, active_out = linearize_flat(flat, arrays, active, origin_of(fun))
     full = tree_unflatten(flat.out_tree, outs)
     out = full[0] if has_aux else full
@@ -403,7 +419,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[
         return tree_unflatten(tree, _cotangents_of(grads, arrays))
 
     back = Partial(public(pullback))
-    return (out, back, full[1]) if has_aux else (out, back)
+    return (out, back, box.join(full[1])) if has_aux else (out, back)
 
 
 def _check_cotangent(ct: Any, x: Array, fun: Any) -> Array:
@@ -440,11 +456,10 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     arrays = _leaf_arrays(leaves, "linearize", tree)
     active = [dtypes.is_inexact(x.dtype) for x in arrays]
 
-    def wrapped(args: Any) -> Any:
-        out = fun(*args)
-        return _split_aux(out, "linearize", fun) if has_aux else out
-
-    flat = FlatFunction(wrapped, _args_tree(tree), what="linearize")
+    box = _Aux()
+    flat = FlatFunction(
+        _positional(fun, box if has_aux else None, "linearize"), _args_tree(tree), what="linearize"
+    )
     outs, linear, active_out = linearize_flat(flat, arrays, active, origin_of(fun))
     full = tree_unflatten(flat.out_tree, outs)
     out = full[0] if has_aux else full
@@ -461,7 +476,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
         return tangent[0] if has_aux else tangent
 
     push_forward = Partial(public(pushforward))
-    return (out, push_forward, full[1]) if has_aux else (out, push_forward)
+    return (out, push_forward, box.join(full[1])) if has_aux else (out, push_forward)
 
 
 @public
@@ -491,7 +506,9 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., An
             raise FxTypeError(
                 f"linear_transpose expects floating-point or complex arguments, got {aval.short()}."
             )
-    flat = FlatFunction(_positional(fun), _args_tree(tree), what="linear_transpose")
+    flat = FlatFunction(
+        _positional(fun, None, "linear_transpose"), _args_tree(tree), what="linear_transpose"
+    )
     jaxpr, free = hoist(stage(flat, avals, what="linear_transpose", origin=origin_of(fun)))
 
     def transposed(cotangent: Any) -> Any:
@@ -511,7 +528,12 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., An
                 )
             checked.append(ct)
         args = [*free, *(Linear(a) for a in avals)]
-        results = backward_pass(jaxpr, args, checked)[len(free) :]
+        try:
+            results = backward_pass(jaxpr, args, checked)[len(free) :]
+        except MissingRuleError as error:
+            raise MissingRuleError(
+                f"linear_transpose of {name_of(fun)}: the function is not linear, or {error}"
+            ) from None
         dense = [instantiate(ct, a) for ct, a in zip(results, avals, strict=True)]
         return tree_unflatten(tree, dense)
 

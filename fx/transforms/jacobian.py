@@ -176,6 +176,8 @@ def jacrev(
         rows = vmap(pull)(*_basis(outs))
         columns = [
             [with_weakness(piece, x.weak_type) for piece in _split(r, outs, 0)]
+            if dtypes.is_inexact(x.dtype)
+            else [np.zeros((*out.shape, *x.shape), dtypes.float0) for out in outs]
             for r, x in zip(tree_flatten(rows)[0], arrays, strict=True)
         ]
         # columns[argument][result] -> a tree of results whose leaves are trees of arguments
