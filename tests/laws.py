@@ -64,6 +64,12 @@ def numbers(x: Any) -> np.ndarray:
     return data.astype(np.complex128 if data.dtype.kind == "c" else np.float64)
 
 
+def difference(a: Any, b: Any) -> np.ndarray:
+    """a - b, and 0 where they are equal infinities."""
+    x, y = numbers(a), numbers(b)
+    return np.subtract(x, y, out=np.zeros_like(x), where=x != y)
+
+
 def assert_close(a: Any, b: Any, rtol: float = 1e-6, atol: float = 1e-6, what: str = "") -> None:
     """Equal shapes, dtypes and (up to rounding) values; None is zero."""
     if a is None or b is None:
@@ -120,7 +126,7 @@ def check_jvp(
             if not is_active(out):
                 assert tangent is None, "an integer result has no tangent"
                 continue
-            slope = (numbers(ahead) - numbers(behind)) / (2 * step)
+            slope = difference(ahead, behind) / (2 * step)
             got = np.zeros(out.shape) if tangent is None else numbers(tangent)
             assert tangent is None or tangent.dtype == out.dtype
             np.testing.assert_allclose(got, slope, rtol=rtol, atol=atol, err_msg=f"jvp in {subset}")
@@ -162,6 +168,7 @@ def check_vmap(
     seed: int = 0,
     vary: Callable[[int, Any, int], Any] | None = None,
     all_axes: bool = True,
+    all_subsets: bool = True,
 ) -> None:
     """vmap(f) = stack of f, for every choice of mapped arguments and of their mapped axes.
 
@@ -171,13 +178,17 @@ def check_vmap(
         vary: (number of the argument, example, seed) -> another example; by default normal
             numbers for floats and a permutation of the example's elements for integers.
         all_axes: map over every axis position; else over the first and the last.
+        all_subsets: map every subset of the arguments; else all of them.
     """
     arrays = [to_array(x) for x in args]
     rows = [
         [x._data] + [_another(i, x, seed + 7 * k + i, vary) for k in range(1, size)]
         for i, x in enumerate(arrays)
     ]
-    places = [[None, *(range(x.ndim + 1) if all_axes else sorted({0, x.ndim}))] for x in arrays]
+    places = [
+        [None] * all_subsets + list(range(x.ndim + 1) if all_axes else sorted({0, x.ndim}))
+        for x in arrays
+    ]
     for dims in itertools.product(*places):
         if all(d is None for d in dims):
             continue

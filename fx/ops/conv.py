@@ -19,7 +19,7 @@ from fx.core.primitive import Linear, P, Primitive, zeros
 from fx.errors import FxTypeError, FxValueError, ShapeError
 from fx.ops.base import check_domain
 from fx.ops.numerics import conv as numerics
-from fx.util import moved
+from fx.util import moved, without
 
 Ints = tuple[int, ...]
 Padding = tuple[tuple[int, int], ...]
@@ -156,6 +156,18 @@ class ConvGeneralDilated(Primitive):
     ) -> Any:
         (lhs, rhs), (lhs_dim, rhs_dim) = args, dims
         lhs_spec, rhs_spec, out_spec = dimension_numbers
+        if not axis.size:  # which no number of groups or features can say
+            one = self.abstract_eval(
+                *[
+                    ShapedArray(x.shape if d is None else without(x.shape, [d]), x.dtype)
+                    for x, d in zip(args, dims, strict=True)
+                ],
+                dimension_numbers=dimension_numbers,
+                feature_group_count=feature_group_count,
+                batch_group_count=batch_group_count,
+                **params,
+            )
+            return zeros(one.update(shape=(0, *one.shape))), 0
         feature_groups, batch_groups, place = feature_group_count, batch_group_count, out_spec[1]
         if lhs_dim is None:
             # More output features, in every group.

@@ -318,7 +318,7 @@ class ReducePrecision(Unary):
         size = xp.abs(wide)
         wide = xp.where(size > largest, xp.copysign(np.inf, wide), wide)
         wide = xp.where(size < smallest, xp.copysign(0.0, wide), wide)
-        return xp.where(xp.isnan(x), x, wide.astype(x.dtype)).astype(x.dtype)
+        return xp.where(xp.isnan(x), x, wide.astype(x.dtype).reshape(x.shape)).astype(x.dtype)
 
     def jvp(self, primals: Any, out: Any, tangents: Sequence[Any], **params: Any) -> Any:
         return self.bind(tangents[0], **params)

@@ -218,6 +218,8 @@ class ReduceExtremum(Reduction):
         # Elements that tie share the derivative equally. A NaN equals nothing, so that 0 / 0
         # makes its derivative NaN.
         (x,), (t,) = primals, tangents
+        if 0 in x.shape:  # the extremum of nothing is constant
+            return None
         ties = P.eq(x, spread(out, x.shape, axes))
         ties = P.convert_element_type(ties, new_dtype=t.dtype)
         share = P.reduce_sum(P.mul(t, ties), axes=axes)
