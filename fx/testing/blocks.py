@@ -43,6 +43,11 @@ class Value:
     slope: float = MAX_SLOPE
 
     @property
+    def root(self) -> str:
+        """The name of the variable that holds it."""
+        return self.text.partition("[")[0]
+
+    @property
     def ndim(self) -> int:
         return len(self.shape)
 
@@ -117,7 +122,7 @@ class Block:
         self.depth = depth
         self.uniform = uniform
         self.statements: list[Statement] = []
-        self.fresh = set(fresh)  # names that no statement reads
+        self.fresh = set(_NAME.findall(" ".join(fresh)))  # names that no statement reads
 
     # ------------------------------------------------------------------ drawing
     def of_kind(self, kind: str) -> list[Value]:
@@ -131,7 +136,7 @@ class Block:
         options = [v for v in self.values if v.kind == kind and accept(v)]
         if not options:
             return None
-        fresh = [v for v in options if v.text in self.fresh]
+        fresh = [v for v in options if v.root in self.fresh]
         if fresh and self.settings.draw(st.booleans()):
             options = fresh
         return self.settings.choose(options)
@@ -154,26 +159,27 @@ class Block:
 
     def add(self, values: Sequence[Value], lines: Sequence[str]) -> None:
         """Add a statement that defines values."""
-        self.statements.append(Statement(tuple(v.text for v in values), tuple(lines)))
+        targets = tuple(dict.fromkeys(v.root for v in values))
+        self.statements.append(Statement(targets, tuple(lines)))
         self.fresh.difference_update(_NAME.findall(" ".join(lines)))
-        self.fresh.update(v.text for v in values)
+        self.fresh.update(targets)
         self.values.extend(values)
         self.settings.budget -= 1
 
-    def close(self, results: Sequence[str]) -> list[str]:
+    def close(self, results: str) -> list[str]:
         """The lines of a function's body that returns `results`; what they do not need goes."""
-        needed = set(_NAME.findall(" ".join(results)))
+        needed = set(_NAME.findall(results))
         kept: list[Statement] = []
         for statement in reversed(self.statements):
             if not needed.isdisjoint(statement.targets):
                 kept.append(statement)
                 needed.update(_NAME.findall(" ".join(statement.lines)))
         lines = [line for statement in reversed(kept) for line in statement.lines]
-        return [f"    {line}" for line in lines] + [f"    return {', '.join(results)}"]
+        return [f"    {line}" for line in lines] + [f"    return {results}"]
 
     def unused(self) -> list[Value]:
         """Floating-point values that no statement reads, the latest first."""
-        return [v for v in reversed(self.values) if v.text in self.fresh and v.kind == "f"]
+        return [v for v in reversed(self.values) if v.root in self.fresh and v.kind == "f"]
 
 
 def scaled(text: str, size: float, slope: float) -> tuple[str, float, float]:

@@ -7,12 +7,20 @@ is within them, so the bounds hold after any number of steps.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
-from fx.testing.blocks import MAX_DEPTH, MAX_ELEMENTS, Block, Settings, Value, reshaped
+from fx.testing.blocks import (
+    MAX_DEPTH,
+    MAX_ELEMENTS,
+    MAX_SIZE,
+    MAX_SLOPE,
+    Block,
+    Value,
+    reshaped,
+    scaled,
+)
 from fx.testing.operations import FIRST_ORDER, collective
-
-_INT = "i"
 
 
 def fill(b: Block, count: int) -> None:
@@ -29,9 +37,23 @@ def fill(b: Block, count: int) -> None:
         b.settings.choose(kinds)(b)
 
 
-def parameter(s: Settings, like: Value, shape: tuple[int, ...] | None = None) -> Value:
-    """A new variable for the argument of a function, at the limits of what a value may be."""
-    return Value(s.name(), like.shape if shape is None else shape, like.kind)
+def parameters(b: Block, likes: Sequence[Value], pytree: bool = False) -> tuple[str, list[Value]]:
+    """Names of the parameters of a function, and the values of the given types that they hold.
+
+    The values are at the limits of what a value may be. With `pytree` there is one parameter, a
+    tuple of them.
+    """
+    s = b.settings
+    if not pytree:
+        values = [dataclasses.replace(v, text=s.name()) for v in likes]
+        return ", ".join(v.text for v in values), values
+    name = s.name()
+    return name, [dataclasses.replace(v, text=f"{name}[{i}]") for i, v in enumerate(likes)]
+
+
+def like(v: Value, shape: tuple[int, ...] | None = None) -> Value:
+    """A value of the same shape (or another) and kind, at the limits."""
+    return Value("", v.shape if shape is None else shape, v.kind)
 
 
 def function(b: Block, params: Sequence[Value], uniform: bool = True) -> Block:
@@ -42,60 +64,63 @@ def function(b: Block, params: Sequence[Value], uniform: bool = True) -> Block:
     return inner
 
 
-def result(inner: Block, shape: tuple[int, ...] | None = None) -> tuple[str, tuple[int, ...]]:
-    """An expression for a function to return, and its shape: of its last values if it has any."""
-    s = inner.settings
+def result(inner: Block, shape: tuple[int, ...] | None = None) -> Value:
+    """A value for a function to return: one of its last, if it has any. With `shape`, its text is
+    an expression of that shape."""
     options = inner.unused() or inner.of_kind("f")[::-1]
-    value = s.choose(options[:3])
-    return (value.text, value.shape) if shape is None else (reshaped(value, shape), shape)
+    value = inner.settings.choose(options[:3])
+    if shape is None:
+        return value
+    return dataclasses.replace(value, text=reshaped(value, shape), shape=shape)
 
 
-def define(name: str, params: Sequence[Value], inner: Block, results: Sequence[str]) -> list[str]:
-    head = f"def {name}({', '.join(p.text for p in params)}):"
-    return [head, *inner.close(results)]
+def define(name: str, params: str, inner: Block, results: str) -> list[str]:
+    """The lines of a function."""
+    return [f"def {name}({params}):", *inner.close(results)]
 
 
-def assign(b: Block, shapes: Sequence[tuple[int, ...]], lines: Sequence[str], call: str) -> None:
-    """Add the statement `v1, v2 = call`, after the functions that it calls."""
-    values = [Value(b.settings.name(), shape) for shape in shapes]
-    b.add(values, [*lines, f"{', '.join(v.text for v in values)} = {call}"])
+def assign(b: Block, lines: Sequence[str], call: str, likes: dict[str, Value]) -> None:
+    """Add the statement `v = call` after the functions that it calls, where `likes` are the
+    paths and types of the arrays in its result."""
+    name = b.settings.name()
+    values = [dataclasses.replace(v, text=name + path) for path, v in likes.items()]
+    b.add(values, [*lines, f"{name} = {call}"])
 
 
-def wrapped(transform: str, uniform: bool = True) -> Callable[[Block], None]:
-    """A function of one or two arrays, called through a transformation."""
+def wrapped(transform: str) -> Callable[[Block], None]:
+    """A function of two arrays, called through a transformation."""
 
     def add(b: Block) -> None:
         x, y = b.operand(), b.operand()
         if x is None or y is None:
             return
-        params = [parameter(b.settings, v) for v in (x, y)]
-        name, inner = b.settings.name("f"), function(b, params, uniform)
-        first, shape = result(inner)
-        lines = define(name, params, inner, [first])
-        call = (
-            f"{name}({x.text}, {y.text})"
-            if not transform
-            else f"{transform}({name})({x.text}, {y.text})"
-        )
-        assign(b, [shape], lines, call)
+        pytree = b.settings.choose([False, True])
+        params, values = parameters(b, [like(x), like(y)], pytree)
+        name, inner = b.settings.name("f"), function(b, values)
+        out = result(inner)
+        args = f"({x.text}, {y.text})" if pytree else f"{x.text}, {y.text}"
+        call = f"{transform.format(name)}({args})"
+        assign(b, define(name, params, inner, out.text), call, {"": out})
 
     return add
 
 
 def cond(b: Block) -> None:
-    x, i = b.operand(), b.operand(_INT, lambda v: v.shape == ())
+    x, i = b.operand(), b.operand("i", lambda v: v.shape == ())
     predicate = _predicate(b, i)
     if x is None or predicate is None:
         return
-    names, lines, shape = [], [], None
+    names, lines = [], []
+    out: Value | None = None
     for _ in range(2):
-        params = [parameter(b.settings, x)]
-        name, inner = b.settings.name("f"), function(b, params, uniform=False)
-        text, shape = result(inner, shape)
-        lines += define(name, params, inner, [text])
+        params, values = parameters(b, [like(x)])
+        name, inner = b.settings.name("f"), function(b, values, uniform=False)
+        new = result(inner, None if out is None else out.shape)
+        lines += define(name, params, inner, new.text)
         names.append(name)
-    assert shape is not None
-    assign(b, [shape], lines, f"lax.cond({predicate}, {', '.join(names)}, {x.text})")
+        out = like(new)
+    assert out is not None
+    assign(b, lines, f"lax.cond({predicate}, {', '.join(names)}, {x.text})", {"": out})
 
 
 def _predicate(b: Block, i: Value | None) -> str | None:
@@ -107,86 +132,100 @@ def _predicate(b: Block, i: Value | None) -> str | None:
 
 
 def switch(b: Block) -> None:
-    x, i = b.operand(), b.operand(_INT, lambda v: v.shape == ())
+    x, i = b.operand(), b.operand("i", lambda v: v.shape == ())
     if x is None or i is None:
         return
     names, lines = [], []
     for _ in range(3):
-        params = [parameter(b.settings, x)]
-        name, inner = b.settings.name("f"), function(b, params, uniform=False)
-        lines += define(name, params, inner, [result(inner, x.shape)[0]])
+        params, values = parameters(b, [like(x)])
+        name, inner = b.settings.name("f"), function(b, values, uniform=False)
+        lines += define(name, params, inner, result(inner, x.shape).text)
         names.append(name)
-    assign(b, [x.shape], lines, f"lax.switch({i.text}, [{', '.join(names)}], {x.text})")
+    assign(b, lines, f"lax.switch({i.text}, [{', '.join(names)}], {x.text})", {"": like(x)})
 
 
 def scan(b: Block) -> None:
-    init = b.operand()
+    x, y = b.operand(), b.operand(b.settings.choose("fi"))
     xs = b.operand(accept=lambda v: v.ndim > 0)
-    if init is None or xs is None:
+    if x is None or xs is None:
         return
-    params = [parameter(b.settings, init), parameter(b.settings, xs, xs.shape[1:])]
-    name, inner = b.settings.name("f"), function(b, params)
-    carry, _ = result(inner, init.shape)
-    y, y_shape = result(inner)
+    pair = y is not None and b.settings.choose([False, True])
+    carry = [like(x), like(y)] if y is not None and pair else [like(x)]
+    first, values = parameters(b, carry, pytree=pair)
+    second, slices = parameters(b, [like(xs, xs.shape[1:])])
+    name, inner = b.settings.name("f"), function(b, [*values, *slices])
+    news = [result(inner, v.shape).text if v.kind == "f" else f"{v.text} + 1" for v in values]
+    out = result(inner)
     n = xs.shape[0]
-    shapes = [init.shape]
-    if len(y_shape) < 3 and n * len(y_shape) <= MAX_ELEMENTS and b.settings.choose([True, False]):
-        shapes.append((n, *y_shape))
-    else:
-        y = "None"
-    lines = define(name, params, inner, [carry, y])
+    likes = {f"[0][{i}]" if pair else "[0]": v for i, v in enumerate(carry)}
+    output = "None"
+    if out.ndim < 3 and n * out.elements <= MAX_ELEMENTS and b.settings.choose([True, False]):
+        likes["[1]"] = like(out, (n, *out.shape))
+        output = out.text
+    tuple_of = "({})" if pair else "{}"
+    lines = define(
+        name, f"{first}, {second}", inner, f"{tuple_of.format(', '.join(news))}, {output}"
+    )
+    start = tuple_of.format(f"{x.text}, {y.text}" if pair and y is not None else x.text)
     reverse = b.settings.choose(["", ", reverse=True"])
-    call = f"lax.scan({name}, {init.text}, {xs.text}{reverse})"
-    assign(b, shapes, lines, call if len(shapes) == 2 else f"{call}[0]")
+    assign(b, lines, f"lax.scan({name}, {start}, {xs.text}{reverse})", likes)
 
 
 def fori(b: Block) -> None:
-    init = b.operand()
-    if init is None:
+    x = b.operand()
+    if x is None:
         return
-    index = Value(b.settings.name(), (), _INT, 4)
-    params = [index, parameter(b.settings, init)]
-    name, inner = b.settings.name("f"), function(b, params)
-    lines = define(name, params, inner, [result(inner, init.shape)[0]])
+    params, values = parameters(b, [Value("", (), "i", 4), like(x)])
+    name, inner = b.settings.name("f"), function(b, values)
+    lines = define(name, params, inner, result(inner, x.shape).text)
     steps = b.settings.integer(0, 3)
-    assign(b, [init.shape], lines, f"lax.fori_loop(0, {steps}, {name}, {init.text})")
+    assign(b, lines, f"lax.fori_loop(0, {steps}, {name}, {x.text})", {"": like(x)})
 
 
 def while_(b: Block) -> None:
     """A loop that a traced integer ends, or (in rough programs) a traced value."""
-    init, i = b.operand(), b.operand(_INT, lambda v: v.shape == ())
-    if init is None:
+    x, i = b.operand(), b.operand("i", lambda v: v.shape == ())
+    if x is None:
         return
     steps = i.text if i is not None else str(b.settings.integer(0, 3))
-    count = Value(b.settings.name(), (), _INT, 4)
-    state = parameter(b.settings, init)
-    pair, name, test = (b.settings.name(k) for k in "vff")
-    inner = function(b, [count, state], uniform=False)
-    body = define(name, [count, state], inner, [f"{count.text} + 1", result(inner, init.shape)[0]])
-    extra = "" if b.settings.smooth else f" & (jnp.sum({state.text}) < 9.5)"
+    params, values = parameters(b, [Value("", (), "i", 4), like(x)], pytree=True)
+    name, test = b.settings.name("f"), b.settings.name("f")
+    inner = function(b, values, uniform=False)
+    count, state = (v.text for v in values)
+    going = f"{count} < {steps}"
+    if not b.settings.smooth:
+        going = f"({going}) & (jnp.sum({state}) < 9.5)"
     lines = [
-        *body,
-        f"def {test}({count.text}, {state.text}):",
-        f"    return ({count.text} < {steps}){extra}",
+        f"def {test}({params}):",
+        f"    return {going}",
+        *define(name, params, inner, f"{count} + 1, {result(inner, x.shape).text}"),
     ]
-    loop = f"lambda {pair}: {test}(*{pair}), lambda {pair}: {name}(*{pair})"
-    call = f"lax.while_loop({loop}, (0, {init.text}), max_steps=3)[1]"
-    assign(b, [init.shape], lines, call)
+    call = f"lax.while_loop({test}, {name}, (0, {x.text}), max_steps=3)"
+    assign(b, lines, call, {"[1]": like(x), "[0]": Value("", (), "i", 4)})
 
 
 def mapped(b: Block) -> None:
-    """vmap or lax.map over the leading axis of a value."""
+    """vmap or lax.map over an axis of a value."""
     xs = b.operand(accept=lambda v: v.ndim > 0)
     if xs is None:
         return
-    params = [parameter(b.settings, xs, xs.shape[1:])]
-    name, inner = b.settings.name("f"), function(b, params)
-    text, shape = result(inner)
-    if len(shape) > 2:
+    axis = b.settings.choose(range(xs.ndim))
+    n, rest = xs.shape[axis], xs.shape[:axis] + xs.shape[axis + 1 :]
+    params, values = parameters(b, [like(xs, rest)])
+    name, inner = b.settings.name("f"), function(b, values)
+    out = result(inner)
+    if out.ndim > 2 or n * out.elements > MAX_ELEMENTS:
         return
-    lines = define(name, params, inner, [text])
-    call = b.settings.choose(["fx.vmap({})({})", "lax.map({}, {})"]).format(name, xs.text)
-    assign(b, [(xs.shape[0], *shape)], lines, call)
+    lines = define(name, params, inner, out.text)
+    first, last = like(out, (n, *out.shape)), like(out, (*out.shape, n))
+    options = [
+        (f"fx.vmap({name}, in_axes={axis})({xs.text})", first),
+        (f"fx.vmap({name}, {axis}, -1)({xs.text})", last),
+    ]
+    if not axis:
+        options.append((f"lax.map({name}, {xs.text})", first))
+    call, stacked = b.settings.choose(options)
+    assign(b, lines, call, {"": stacked})
 
 
 def associative(b: Block) -> None:
@@ -201,46 +240,47 @@ def custom(b: Block) -> None:
     x = b.operand()
     if x is None:
         return
-    p, q = parameter(b.settings, x), parameter(b.settings, x)
-    name, rule = b.settings.name("f"), b.settings.name("f")
-    y = Value(b.settings.name(), x.shape, "f", 1, x.slope)
-    b.add(
-        [y],
-        [
-            "@fx.custom_jvp",
-            f"def {name}({p.text}):",
-            f"    return jnp.sin({p.text})",
-            f"def {rule}({p.text}, {q.text}):",
-            f"    return {name}({p.text}[0]), {q.text}[0] * jnp.cos({p.text}[0])",
-            f"{name}.defjvp({rule})",
-            f"{y.text} = {name}({x.text})",
-        ],
-    )
+    p, t, name, rule = (b.settings.name(letter) for letter in "vvff")
+    lines = [
+        "@fx.custom_jvp",
+        f"def {name}({p}):",
+        f"    return jnp.sin({p})",
+        f"def {rule}({p}, {t}):",
+        f"    return {name}({p}[0]), {t}[0] * jnp.cos({p}[0])",
+        f"{name}.defjvp({rule})",
+    ]
+    assign(b, lines, f"{name}({x.text})", {"": Value("", x.shape, "f", 1, x.slope)})
 
 
 def differentiated(b: Block) -> None:
-    """The gradient of an inner function, as a value."""
-    x = b.operand()
-    if x is None or b.depth + 1 >= MAX_DEPTH:
+    """A derivative of an inner function, as a value; the function may read values around it.
+
+    Its first derivative is bounded by the slope of the function, its second one by the square.
+    """
+    x, y = b.operand(), b.operand()
+    if x is None or y is None:
         return
-    p = parameter(b.settings, x)
-    name = b.settings.name("f")
-    text, size, slope = f"fx.grad({name})({x.text})", 1.0, x.slope
-    y = Value(b.settings.name(), x.shape, "f", size, slope)
-    b.add(
-        [y],
+    params, values = parameters(b, [like(x)])
+    name, inner = b.settings.name("f"), function(b, values)
+    out = result(inner)
+    direction = reshaped(y, x.shape)
+    scalar = out.text if out.shape == () else f"jnp.mean({out.text})"
+    text, returned, shape = b.settings.choose(
         [
-            f"def {name}({p.text}):",
-            f"    return jnp.sum(jnp.sin({p.text}))",
-            f"{y.text} = {text}",
-        ],
+            (f"fx.grad({name})({x.text})", scalar, x.shape),
+            (f"fx.jvp({name}, ({x.text},), ({direction},))[1]", out.text, out.shape),
+            (f"fx.linearize({name}, {x.text})[1]({direction})", out.text, out.shape),
+        ]
     )
+    lines = define(name, params, inner, returned)
+    text, size, slope = scaled(text, MAX_SIZE * MAX_SLOPE, MAX_SLOPE**2)
+    assign(b, lines, text, {"": Value("", shape, "f", size, slope)})
 
 
 CONTROL: list[Callable[[Block], None]] = [
-    wrapped("fx.jit"),
-    wrapped("fx.checkpoint"),
-    wrapped(""),
+    wrapped("fx.jit({})"),
+    wrapped("fx.checkpoint({})"),
+    wrapped("{}"),
     cond,
     cond,
     switch,

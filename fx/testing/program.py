@@ -216,7 +216,7 @@ def _programs(
     names = ", ".join(f"x{i}" for i in range(len(arguments)))
     b = Block(s, [v for a in arguments for v in a.leaves])
     fill(b, count)
-    lines = "\n".join(b.close([_result(b, pytrees, scalar)]))
+    lines = "\n".join(b.close(_result(b, pytrees, scalar)))
     return Program(
         renumber(f"def program({names}):\n{lines}\n"),
         tuple(a.value for a in arguments),
@@ -235,6 +235,8 @@ def _result(b: Block, pytrees: bool, scalar: bool) -> str:
         return chosen[0].text
     if b.settings.choose([True, False]):
         return (
-            "{" + ", ".join(f'"{k}": {v.text}' for k, v in zip("abcdef", chosen, strict=False)) + "}"
+            "{"
+            + ", ".join(f'"{k}": {v.text}' for k, v in zip("abcdef", chosen, strict=False))
+            + "}"
         )
     return f"({', '.join(v.text for v in chosen)})"
