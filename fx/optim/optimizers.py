@@ -1,0 +1,671 @@
+"""Optimizers of other families: plain descent, adaptive rates, signs, trust ratios."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fx.numpy as jnp
+from fx.optim.accumulation import ema, trace
+from fx.optim.base import (
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    ScalarOrSchedule,
+    identity,
+)
+from fx.optim.clipping import clip_by_block_rms
+from fx.optim.combine import chain
+from fx.optim.direct import (
+    scale_by_novograd,
+    scale_by_optimistic_gradient,
+    scale_by_polyak,
+    scale_by_rprop,
+)
+from fx.optim.factored import scale_by_factored_rms, scale_by_sm3
+from fx.optim.masking import masked
+from fx.optim.rms import scale_by_adadelta, scale_by_rms, scale_by_rss, scale_by_stddev
+from fx.optim.scaling import (
+    scale,
+    scale_by_learning_rate,
+    scale_by_param_block_rms,
+    scale_by_sign,
+    scale_by_trust_ratio,
+)
+from fx.optim.weights import add_decayed_weights, add_noise
+
+
+def sgd(
+    learning_rate: ScalarOrSchedule,
+    momentum: Any = None,
+    nesterov: bool = False,
+    accumulator_dtype: Any = None,
+) -> GradientTransformationExtraArgs:
+    """Gradient descent, with momentum if asked for.
+
+    Args:
+        learning_rate: a number or a schedule.
+        momentum: the decay rate of the sum of past steps; None for no momentum.
+        nesterov: whether to look one step ahead.
+        accumulator_dtype: the dtype of that sum; the parameters' if None.
+
+    Returns:
+        a `GradientTransformationExtraArgs`.
+
+    Source: Sutskever, Martens, Dahl and Hinton, "On the importance of initialization and momentum
+    in deep learning", 2013.
+
+    Example:
+        >>> import fx
+        >>> import fx.numpy as jnp
+        >>> from fx import optim
+        >>> loss = lambda x: jnp.sum((x - 1) ** 2)
+        >>> tx, x = optim.sgd(0.1, momentum=0.5), jnp.array([3.0, -2.0])
+        >>> state = tx.init(x)
+        >>> for _ in range(10):
+        ...     updates, state = tx.update(fx.grad(loss)(x), state, x)
+        ...     x = optim.apply_updates(x, updates)
+        >>> bool(loss(x) < 12)
+        True
+    """
+    inner = identity() if momentum is None else trace(momentum, nesterov, accumulator_dtype)
+    return chain(inner, scale_by_learning_rate(learning_rate))
+
+
+def noisy_sgd(
+    learning_rate: ScalarOrSchedule,
+    eta: Any = 0.01,
+    gamma: Any = 0.55,
+    key: Any = None,
+    *,
+    seed: int | None = None,
+) -> GradientTransformationExtraArgs:
+    """Gradient descent with normal noise that fades.
+
+    Args:
+        learning_rate: a number or a schedule.
+        eta: the variance of the noise in the first step.
+        gamma: how fast it falls.
+        key: a random key, or an int to make one of.
+        seed: an int to make the key of, instead of `key`.
+
+    Returns:
+        a `GradientTransformationExtraArgs`.
+
+    Raises:
+        FxTypeError: neither or both of key and seed are given.
+
+    Source: Neelakantan et al., "Adding gradient noise improves learning for very deep networks",
+    2015.
+
+    Example:
+        >>> import fx
+        >>> import fx.numpy as jnp
+        >>> from fx import optim
+        >>> loss = lambda x: jnp.sum((x - 1) ** 2)
+        >>> tx, x = optim.noisy_sgd(0.1, key=0), jnp.array([3.0, -2.0])
+        >>> state = tx.init(x)
+        >>> for _ in range(10):
+        ...     updates, state = tx.update(fx.grad(loss)(x), state, x)
+        ...     x = optim.apply_updates(x, updates)
+        >>> bool(loss(x) < 12)
+        True
+    """
+    return chain(
+        add_noise(eta, gamma, key, seed=seed),
+        scale_by_learning_rate(learning_rate),
+    )
+
+
+def sign_sgd(
+    learning_rate: ScalarOrSchedule,
+) -> GradientTransformationExtraArgs:
+    """Steps of one size: the sign of the gradient.
+
+    Args:
+        learning_rate: a number or a schedule.
+
+    Returns:
+        a `GradientTransformationExtraArgs`.
+
+    Source: Bernstein, Wang, Azizzadenesheli and Anandkumar, "signSGD: compressed optimisation for
+    non-convex problems", 2018.
+
+    Example:
+        >>> import fx
+        >>> import fx.numpy as jnp
+        >>> from fx import optim
+        >>> loss = lambda x: jnp.sum((x - 1) ** 2)
+        >>> tx, x = optim.sign_sgd(0.1), jnp.array([3.0, -2.0])
+        >>> state = tx.init(x)
+        >>> for _ in range(10):
+        ...     updates, state = tx.update(fx.grad(loss)(x), state, x)
+        ...     x = optim.apply_updates(x, updates)
+        >>> bool(loss(x) < 12)
+        True
+    """
+    return chain(
+        scale_by_sign(),
+        scale_by_learning_rate(learning_rate),
+    )
+
+
+def signum(
+    learning_rate: ScalarOrSchedule,
+    beta: Any = 0.9,
+    accumulator_dtype: Any = None,
+) -> GradientTransformationExtraArgs:
+    """Steps of one size: the sign of the average gradient.
+
+    Args:
+        learning_rate: a number or a schedule.
+        beta: the decay rate of the average.
+        accumulator_dtype: the dtype of the average; the parameters' if None.
+
+    Returns:
+        a `GradientTransformationExtraArgs`.
+
+    Source: Bernstein, Wang, Azizzadenesheli and Anandkumar, "signSGD: compressed optimisation for
+    non-convex problems", 2018.
+
+    Example:
+        >>> import fx
+        >>> import fx.numpy as jnp
+        >>> from fx import optim
+        >>> loss = lambda x: jnp.sum((x - 1) ** 2)
+        >>> tx, x = optim.signum(0.1), jnp.array([3.0, -2.0])
+        >>> state = tx.init(x)
+        >>> for _ in range(10):
+        ...     updates, state = tx.update(fx.grad(loss)(x), state, x)
+        ...     x = optim.apply_updates(x, updates)
+        >>> bool(loss(x) < 12)
+        True
+    """
+    return chain(
+        ema(beta, debias=False, accumulator_dtype=accumulator_dtype),
+        scale_by_sign(),
+        scale_by_learning_rate(learning_rate),
+    )
+
+
+def optimistic_gradient_descent(
+    learning_rate: ScalarOrSchedule,
+    alpha: Any = 1.0,
+    beta: Any = 1.0,
+) -> GradientTransformationExtraArgs:
+    """Gradient descent whose steps add their difference from the last step, for games.
+
+    Args:
+        learning_rate: a number or a schedule.
+        alpha: the weight of the step.
+        beta: the weight of its difference from the last step.
+
+    Returns:
+        a `GradientTransformationExtraArgs`.
+
+    Source: Mokhtari, Ozdaglar and Pattathil, "A unified analysis of extra-gradient and optimistic
+    gradient methods for saddle point problems", 2020.
+
+    Example:
+        >>> import fx
+        >>> import fx.numpy as jnp
+        >>> from fx import optim
+        >>> loss = lambda x: jnp.sum((x - 1) ** 2)
+        >>> tx, x = optim.optimistic_gradient_descent(0.1), jnp.array([3.0, -2.0])
+        >>> state = tx.init(x)
+        >>> for _ in range(10):
+        ...     updates, state = tx.update(fx.grad(loss)(x), state, x)
+        ...     x = optim.apply_updates(x, updates)
+        >>> bool(loss(x) < 12)
+        True
+    """
+    return chain(
+        scale_by_optimistic_gradient(alpha, beta),
+        scale_by_learning_rate(learning_rate),
+    )
+
+
+def rmsprop(
+    learning_rate: ScalarOrSchedule,
+    decay: Any = 0.9,
+    eps: Any = 1e-8,
+    initial_scale: Any = 0.0,
+    eps_in_sqrt: bool = True,
+    centered: bool = False,
+    momentum: Any = None,
+    nesterov: bool = False,
+    bias_correction: bool = False,
+) -> GradientTransformationExtraArgs:
+    """Gradients over the root of the average of their squares.
+
+    Args:
+        learning_rate: a number or a schedule.
+        decay: the decay rate of the average of squares.
+        eps: added to that average, or to its root.
+        initial_scale: what the average begins with.
+        eps_in_sqrt: whether eps is added under the root.
+        centered: whether the variance takes the place of the average of squares.
+        momentum: the decay rate of the sum of past steps; None for no momentum.
+        nesterov: whether to look one step ahead.
+        bias_correction: whether the averages are divided by 1 − decay^t.
+
+    Returns:
+        a `GradientTransformationExtraArgs`.
+
+    Source: Tieleman and Hinton, "Lecture 6.5: RMSProp", 2012; Graves, "Generating sequences with
+    recurrent neural networks", 2013.
+
+    Example:
+        >>> import fx
+        >>> import fx.numpy as jnp
+        >>> from fx import optim
+        >>> loss = lambda x: jnp.sum((x - 1) ** 2)
+        >>> tx, x = optim.rmsprop(0.1), jnp.array([3.0, -2.0])
+        >>> state = tx.init(x)
+        >>> for _ in range(10):
+        ...     updates, state = tx.update(fx.grad(loss)(x), state, x)
+        ...     x = optim.apply_updates(x, updates)
+        >>> bool(loss(x) < 12)
+        True
+    """
+    rescale = scale_by_stddev if centered else scale_by_rms
+    return chain(
+        rescale(decay, eps, initial_scale, eps_in_sqrt, bias_correction),
+        scale_by_learning_rate(learning_rate),
+        identity() if momentum is None else trace(momentum, nesterov),
+    )
+
+
+def adagrad(
+    learning_rate: ScalarOrSchedule,
+    initial_accumulator_value: Any = 0.1,
+    eps: Any = 1e-7,
+) -> GradientTransformationExtraArgs:
+    """Gradients over the root of the sum of all their squares.
+
+    Args:
+        learning_rate: a number or a schedule.
+        initial_accumulator_value: what the sum begins with.
+        eps: added to the sum.
+
+    Returns:
+        a `GradientTransformationExtraArgs`.
+
+    Source: Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning and
+    stochastic optimization", 2011.
+
+    Example:
+        >>> import fx
+        >>> import fx.numpy as jnp
+        >>> from fx import optim
+        >>> loss = lambda x: jnp.sum((x - 1) ** 2)
+        >>> tx, x = optim.adagrad(0.1), jnp.array([3.0, -2.0])
+        >>> state = tx.init(x)
+        >>> for _ in range(10):
+        ...     updates, state = tx.update(fx.grad(loss)(x), state, x)
+        ...     x = optim.apply_updates(x, updates)
+        >>> bool(loss(x) < 12)
+        True
+    """
+    return chain(
+        scale_by_rss(initial_accumulator_value, eps),
+        scale_by_learning_rate(learning_rate),
+    )
+
+
+def adadelta(
+    learning_rate: ScalarOrSchedule | None = None,
+    rho: Any = 0.9,
+    eps: Any = 1e-6,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay_mask: MaskOrFn | None = None,
+) -> GradientTransformationExtraArgs:
+    """Gradients over their root mean square, times the root mean square of past steps.
+
+    Args:
+        learning_rate: a number or a schedule; None leaves the sign of the gradients.
+        rho: the decay rate of both averages of squares.
+        eps: added to both averages.
+        weight_decay: the strength of the L2 penalty, a number or a schedule.
+        weight_decay_mask: which parameters are penalized, as in `add_decayed_weights`.
+
+    Returns:
+        a `GradientTransformationExtraArgs`.
+
+    Source: Zeiler, "ADADELTA: an adaptive learning rate method", 2012.
+
+    Example:
+        >>> import fx
+        >>> import fx.numpy as jnp
+        >>> from fx import optim
+        >>> loss = lambda x: jnp.sum((x - 1) ** 2)
+        >>> tx, x = optim.adadelta(10.0), jnp.array([3.0, -2.0])
+        >>> state = tx.init(x)
+        >>> for _ in range(10):
+        ...     updates, state = tx.update(fx.grad(loss)(x), state, x)
+        ...     x = optim.apply_updates(x, updates)
+        >>> bool(loss(x) < 12)
+        True
+    """
+    return chain(
+        add_decayed_weights(weight_decay, weight_decay_mask),
+        scale_by_adadelta(rho, eps),
+        scale_by_learning_rate(learning_rate),
+    )
+
+
+def adafactor(
+    learning_rate: ScalarOrSchedule | None = None,
+    min_dim_size_to_factor: int = 128,
+    decay_rate: Any = 0.8,
+    decay_offset: Any = 0,
+    multiply_by_parameter_scale: bool = True,
+    clipping_threshold: Any = 1.0,
+    momentum: Any = None,
+    dtype_momentum: Any = jnp.float32,
+    weight_decay_rate: ScalarOrSchedule | None = None,
+    eps: Any = 1e-30,
+    factored: bool = True,
+    weight_decay_mask: MaskOrFn | None = None,
+) -> GradientTransformationExtraArgs:
+    """Gradients over the root of the average of squares, kept as rows and columns.
+
+    Args:
+        learning_rate: a number or a schedule; None for 1.
+        min_dim_size_to_factor: arrays are factored if their two largest axes are at least so
+            large.
+        decay_rate: the power of 1/t that the decay rate of the average approaches 1 by.
+        decay_offset: a number of steps to leave out of t.
+        multiply_by_parameter_scale: whether steps are in proportion to the root mean square of
+            the parameters.
+        clipping_threshold: the largest root mean square of a step before that; None for none.
+        momentum: the decay rate of the average of steps; None for no momentum.
+        dtype_momentum: the dtype of that average.
+        weight_decay_rate: how much of each parameter is taken off in a step; None for none.
+        eps: added to the squares.
+        factored: whether any array is factored.
+        weight_decay_mask: which parameters decay, as in `add_decayed_weights`.
+
+    Returns:
+        a `GradientTransformationExtraArgs`.
+
+    Source: Shazeer and Stern, "Adafactor: adaptive learning rates with sublinear memory cost",
+    2018.
+
+    Example:
+        >>> import fx
+        >>> import fx.numpy as jnp
+        >>> from fx import optim
+        >>> loss = lambda x: jnp.sum((x - 1) ** 2)
+        >>> tx, x = optim.adafactor(0.1), jnp.array([3.0, -2.0])
+        >>> state = tx.init(x)
+        >>> for _ in range(10):
+        ...     updates, state = tx.update(fx.grad(loss)(x), state, x)
+        ...     x = optim.apply_updates(x, updates)
+        >>> bool(loss(x) < 12)
+        True
+    """
+    parts = [scale_by_factored_rms(factored, decay_rate, decay_offset, min_dim_size_to_factor, eps)]
+    if clipping_threshold is not None:
+        parts.append(clip_by_block_rms(clipping_threshold))
+    if learning_rate is not None:
+        parts.append(scale_by_learning_rate(learning_rate, flip_sign=False))
+    if multiply_by_parameter_scale:
+        parts.append(scale_by_param_block_rms())
+    if momentum is not None:
+        parts.append(ema(momentum, debias=False, accumulator_dtype=dtype_momentum))
+    if weight_decay_rate is not None:
+        parts.append(add_decayed_weights(weight_decay_rate, weight_decay_mask))
+    return chain(*parts, scale(-1))
+
+
+def fromage(
+    learning_rate: ScalarOrSchedule,
+    min_norm: Any = 1e-6,
+) -> GradientTransformationExtraArgs:
+    """Steps in proportion to the norm of each array of parameters, whose norm they keep.
+
+    Args:
+        learning_rate: a number or a schedule.
+        min_norm: the smallest norm of parameters and of gradients.
+
+    Returns:
+        a `GradientTransformationExtraArgs`.
+
+    Source: Bernstein, Vahdat, Yue and Liu, "On the distance between two neural networks and the
+    stability of learning", 2020.
+
+    Example:
+        >>> import fx
+        >>> import fx.numpy as jnp
+        >>> from fx import optim
+        >>> loss = lambda x: jnp.sum((x - 1) ** 2)
+        >>> tx, x = optim.fromage(0.1), jnp.array([3.0, -2.0])
+        >>> state = tx.init(x)
+        >>> for _ in range(10):
+        ...     updates, state = tx.update(fx.grad(loss)(x), state, x)
+        ...     x = optim.apply_updates(x, updates)
+        >>> bool(loss(x) < 12)
+        True
+    """
+
+    def shrink(rate: Any) -> Any:
+        return 1 / (1 + rate**2) ** 0.5
+
+    if callable(learning_rate):
+        schedule = learning_rate
+        return chain(
+            scale_by_trust_ratio(min_norm),
+            scale_by_learning_rate(lambda count: shrink(schedule(count)) * schedule(count)),
+            add_decayed_weights(lambda count: shrink(schedule(count)) - 1),
+        )
+    return chain(
+        scale_by_trust_ratio(min_norm),
+        scale_by_learning_rate(learning_rate * shrink(learning_rate)),
+        add_decayed_weights(shrink(learning_rate) - 1),
+    )
+
+
+def lars(
+    learning_rate: ScalarOrSchedule,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay_mask: MaskOrFn = True,
+    trust_coefficient: Any = 0.001,
+    eps: Any = 0.0,
+    trust_ratio_mask: MaskOrFn = True,
+    momentum: Any = 0.9,
+    nesterov: bool = False,
+) -> GradientTransformationExtraArgs:
+    """Gradient descent with steps in proportion to the norm of each array of parameters.
+
+    Args:
+        learning_rate: a number or a schedule.
+        weight_decay: the strength of the L2 penalty, a number or a schedule.
+        weight_decay_mask: which parameters are penalized, as in `add_decayed_weights`.
+        trust_coefficient: the norm of a step as a part of the norm of the parameters.
+        eps: added to the norm of the gradients.
+        trust_ratio_mask: which parameters have steps in proportion to their norm.
+        momentum: the decay rate of the sum of past steps.
+        nesterov: whether to look one step ahead.
+
+    Returns:
+        a `GradientTransformationExtraArgs`.
+
+    Source: You, Gitman and Ginsburg, "Large batch training of convolutional networks", 2017.
+
+    Example:
+        >>> import fx
+        >>> import fx.numpy as jnp
+        >>> from fx import optim
+        >>> loss = lambda x: jnp.sum((x - 1) ** 2)
+        >>> tx, x = optim.lars(1.0), jnp.array([3.0, -2.0])
+        >>> state = tx.init(x)
+        >>> for _ in range(10):
+        ...     updates, state = tx.update(fx.grad(loss)(x), state, x)
+        ...     x = optim.apply_updates(x, updates)
+        >>> bool(loss(x) < 12)
+        True
+    """
+    return chain(
+        add_decayed_weights(weight_decay, weight_decay_mask),
+        masked(
+            scale_by_trust_ratio(trust_coefficient=trust_coefficient, eps=eps), trust_ratio_mask
+        ),
+        scale_by_learning_rate(learning_rate),
+        trace(momentum, nesterov),
+    )
+
+
+def novograd(
+    learning_rate: ScalarOrSchedule,
+    b1: Any = 0.9,
+    b2: Any = 0.25,
+    eps: Any = 1e-6,
+    eps_root: Any = 0.0,
+    weight_decay: Any = 0.0,
+) -> GradientTransformationExtraArgs:
+    """Gradients over the average norm of their array, with momentum.
+
+    Args:
+        learning_rate: a number or a schedule.
+        b1: the decay rate of the sum of past steps.
+        b2: the decay rate of the average of squared norms.
+        eps: added to the root of that average.
+        eps_root: added under the root.
+        weight_decay: how much of each parameter is taken off in a step, times the learning rate.
+
+    Returns:
+        a `GradientTransformationExtraArgs`.
+
+    Source: Ginsburg et al., "Stochastic gradient methods with layer-wise adaptive moments for
+    training of deep networks", 2019.
+
+    Example:
+        >>> import fx
+        >>> import fx.numpy as jnp
+        >>> from fx import optim
+        >>> loss = lambda x: jnp.sum((x - 1) ** 2)
+        >>> tx, x = optim.novograd(0.1), jnp.array([3.0, -2.0])
+        >>> state = tx.init(x)
+        >>> for _ in range(10):
+        ...     updates, state = tx.update(fx.grad(loss)(x), state, x)
+        ...     x = optim.apply_updates(x, updates)
+        >>> bool(loss(x) < 12)
+        True
+    """
+    return chain(
+        scale_by_novograd(b1, b2, eps, eps_root, weight_decay),
+        scale_by_learning_rate(learning_rate),
+    )
+
+
+def sm3(
+    learning_rate: Any,
+    momentum: Any = 0.9,
+) -> GradientTransformationExtraArgs:
+    """Adagrad whose sums of squares are kept by rows and columns.
+
+    Args:
+        learning_rate: a number.
+        momentum: the decay rate of the average of steps.
+
+    Returns:
+        a `GradientTransformationExtraArgs`.
+
+    Source: Anil, Gupta, Koren and Singer, "Memory-efficient adaptive optimization", 2019.
+
+    Example:
+        >>> import fx
+        >>> import fx.numpy as jnp
+        >>> from fx import optim
+        >>> loss = lambda x: jnp.sum((x - 1) ** 2)
+        >>> tx, x = optim.sm3(0.3), jnp.array([3.0, -2.0])
+        >>> state = tx.init(x)
+        >>> for _ in range(10):
+        ...     updates, state = tx.update(fx.grad(loss)(x), state, x)
+        ...     x = optim.apply_updates(x, updates)
+        >>> bool(loss(x) < 12)
+        True
+    """
+    return chain(scale_by_sm3(momentum), scale(-learning_rate))
+
+
+def rprop(
+    learning_rate: Any,
+    eta_minus: Any = 0.5,
+    eta_plus: Any = 1.2,
+    min_step_size: Any = 1e-6,
+    max_step_size: Any = 50.0,
+) -> GradientTransformationExtraArgs:
+    """Steps of their own size for each number, by the signs of gradients alone.
+
+    Args:
+        learning_rate: the size of the first steps.
+        eta_minus: the factor of a step size when the gradient has changed its sign.
+        eta_plus: the factor when it has not.
+        min_step_size: the smallest step.
+        max_step_size: the largest step.
+
+    Returns:
+        a `GradientTransformationExtraArgs`.
+
+    Source: Riedmiller and Braun, "A direct adaptive method for faster backpropagation learning:
+    the RPROP algorithm", 1993; Igel and Hüsken, "Improving the Rprop learning algorithm", 2000.
+
+    Example:
+        >>> import fx
+        >>> import fx.numpy as jnp
+        >>> from fx import optim
+        >>> loss = lambda x: jnp.sum((x - 1) ** 2)
+        >>> tx, x = optim.rprop(0.1), jnp.array([3.0, -2.0])
+        >>> state = tx.init(x)
+        >>> for _ in range(10):
+        ...     updates, state = tx.update(fx.grad(loss)(x), state, x)
+        ...     x = optim.apply_updates(x, updates)
+        >>> bool(loss(x) < 12)
+        True
+    """
+    return chain(
+        scale_by_rprop(learning_rate, eta_minus, eta_plus, min_step_size, max_step_size),
+        scale(-1.0),
+    )
+
+
+def polyak_sgd(
+    max_learning_rate: Any = 1.0,
+    scaling: Any = 1.0,
+    f_min: Any = 0.0,
+    eps: Any = 0.0,
+    variant: str = "sps",
+) -> GradientTransformationExtraArgs:
+    """Gradient descent with the step that would reach the minimum of a tangent plane.
+
+    Args:
+        max_learning_rate: the largest learning rate.
+        scaling: a factor of all steps, a number or a schedule.
+        f_min: the minimum of the loss.
+        eps: added to the squared norm of the gradient.
+        variant: "sps", or "sps+" for no steps where the loss is below f_min.
+
+    Returns:
+        a `GradientTransformationExtraArgs`, whose `update` needs the keyword
+        `value`, the loss at the parameters.
+
+    Source: Loizou, Vaswani, Laradji and Lacoste-Julien, "Stochastic Polyak step-size for SGD: an
+    adaptive learning rate for fast convergence", 2021.
+
+    Example:
+        >>> import fx
+        >>> import fx.numpy as jnp
+        >>> from fx import optim
+        >>> loss = lambda x: jnp.sum((x - 1) ** 2)
+        >>> tx, x = optim.polyak_sgd(), jnp.array([3.0, -2.0])
+        >>> state = tx.init(x)
+        >>> for _ in range(10):
+        ...     updates, state = tx.update(fx.grad(loss)(x), state, x, value=loss(x))
+        ...     x = optim.apply_updates(x, updates)
+        >>> bool(loss(x) < 12)
+        True
+    """
+    return chain(
+        sgd(scaling),
+        scale_by_polyak(f_min, max_learning_rate, eps, variant),
+    )
