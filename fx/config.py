@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from fx.errors import FxValueError
+from fx.errors import FxValueError, public
 
 _OPTIONS: dict[str, tuple[Any, str]] = {
     "cpu_devices": (1, "how many CPU devices fx.devices() names"),
@@ -72,6 +72,7 @@ class Config:
         else:
             self.update(name, value)
 
+    @public
     def update(self, name: str, value: Any) -> None:
         """Set an option for the whole process. JAX's `jax_` prefix is accepted."""
         name = name.removeprefix("jax_")

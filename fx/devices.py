@@ -105,6 +105,7 @@ def effects_barrier() -> None:
     """Wait for callbacks; those of the CPU are done when a call returns."""
 
 
+@public
 def typeof(x: Any) -> Any:
     """The type of a value as the IR has it: shape, dtype, weakness.
 
@@ -113,4 +114,4 @@ def typeof(x: Any) -> Any:
         >>> fx.typeof(1.0)
         ShapedArray(~f32[])
     """
-    return x.aval if isinstance(x, Array) else to_array(x).aval
+    return x.aval if isinstance(x, Array) else to_array(x, "typeof").aval

@@ -3,19 +3,8 @@
 import dataclasses
 from typing import Any
 
-from fx.pytree import tree_all as all
-from fx.pytree import tree_broadcast as broadcast
-from fx.pytree import tree_flatten as flatten
-from fx.pytree import tree_flatten_with_path as flatten_with_path
-from fx.pytree import tree_leaves as leaves
-from fx.pytree import tree_leaves_with_path as leaves_with_path
-from fx.pytree import tree_map as map
-from fx.pytree import tree_map_with_path as map_with_path
-from fx.pytree import tree_reduce as reduce
-from fx.pytree import tree_reduce_associative as reduce_associative
-from fx.pytree import tree_structure as structure
-from fx.pytree import tree_transpose as transpose
-from fx.pytree import tree_unflatten as unflatten
+from fx import pytree
+from fx.errors import public
 
 __all__ = [
     "all",
@@ -33,6 +22,20 @@ __all__ = [
     "transpose",
     "unflatten",
 ]
+
+all = public(pytree.tree_all)
+broadcast = public(pytree.tree_broadcast)
+flatten = public(pytree.tree_flatten)
+flatten_with_path = public(pytree.tree_flatten_with_path)
+leaves = public(pytree.tree_leaves)
+leaves_with_path = public(pytree.tree_leaves_with_path)
+map = public(pytree.tree_map)
+map_with_path = public(pytree.tree_map_with_path)
+reduce = public(pytree.tree_reduce)
+reduce_associative = public(pytree.tree_reduce_associative)
+structure = public(pytree.tree_structure)
+transpose = public(pytree.tree_transpose)
+unflatten = public(pytree.tree_unflatten)
 
 
 def static(**kwargs: Any) -> Any:

@@ -76,11 +76,11 @@ def _standing(name: Any) -> tuple[Communicator, int]:
         raise unbound(name) from None
 
 
-def unbound(name: Any) -> FxNameError:
+def unbound(name: Any, what: str = "a collective") -> FxNameError:
     """The error for an axis name that nothing binds."""
     return FxNameError(
-        f"unbound axis name {name!r}: no enclosing vmap or pmap has axis_name={name!r}; bound "
-        f"here: {sorted(map(repr, state.axes)) or 'none'}."
+        f"{what} over an unbound axis name {name!r}: no enclosing vmap or pmap has "
+        f"axis_name={name!r}; bound here: {sorted(map(repr, state.axes)) or 'none'}."
     )
 
 
@@ -94,7 +94,7 @@ class Collective(Primitive):
     def bind(self, *args: Any, **params: Any) -> Any:
         for name in params["axes"]:
             if name not in state.axes:
-                raise unbound(name)
+                raise unbound(name, self.name)
         trace = innermost_axis_trace(params["axes"], args)
         if trace is not None:
             return trace.process(self, args, params)
@@ -404,7 +404,7 @@ def axis_size(axis_name: Any) -> int:
     size = 1
     for name in _names(axis_name):
         if name not in state.axes:
-            raise unbound(name)
+            raise unbound(name, "axis_size")
         size *= state.axes[name].size
     return size
 

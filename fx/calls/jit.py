@@ -19,7 +19,7 @@ import numpy as np
 from fx import dtypes
 from fx.calls.base import CallPrimitive, run_jaxpr
 from fx.config import config, detours
-from fx.core.array import Array, aval_of, to_array
+from fx.core.array import Array, aval_of, is_arraylike, to_array
 from fx.core.avals import ShapedArray, ShapeDtypeStruct
 from fx.core.backend import get_backend
 from fx.core.interpret import eval_jaxpr
@@ -230,7 +230,7 @@ class JitFunction:
                     signature.append((data.shape, data.dtype, x.weak_type))
                 else:
                     traced = traced or type(x) is Tracer
-                    aval = aval_of(x)
+                    aval = aval_of(x) if is_arraylike(x) else self._convert(x, leaves, names_args)
                     signature.append((aval.shape, aval.dtype, aval.weak_type))
             context = _context()
             key = (*signature, context) if context is not None else tuple(signature)
@@ -248,6 +248,20 @@ class JitFunction:
         except Exception as error:
             hide_frames(error)
             raise
+
+    def _convert(self, x: Any, leaves: Sequence[Any], named: Any) -> Any:
+        """The type of an unusual argument, or the error for one that is no array."""
+        try:
+            return aval_of(x)
+        except FxTypeError:
+            names = arg_names(self._function, *named) if not self._static else []
+            found = [n for n, leaf in zip(names, leaves, strict=False) if leaf is x]
+            what = f"the argument {found[0]}" if found else "an argument"
+            raise FxTypeError(
+                f"jit of {self._name}: {what} must be an array or a number (or a pytree of them), "
+                f"got {type(x).__name__}. Mark it static (static_argnames=...) to trace the "
+                "function for its value, or convert it with fx.numpy.asarray."
+            ) from None
 
     def _bind(self, jaxpr: Jaxpr, leaves: Sequence[Any]) -> list[Any]:
         arrays = [to_array(x, self._name) for x in leaves]

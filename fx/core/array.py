@@ -14,7 +14,7 @@ import numpy as np
 
 from fx import dtypes
 from fx.core.avals import ShapedArray
-from fx.errors import FxTypeError
+from fx.errors import FxTypeError, public
 
 if TYPE_CHECKING:
     from fx.core.array_interface import ArrayInterface
@@ -91,22 +91,26 @@ class Array(ArrayInterface):
             )
         return data
 
+    @public
     def __iter__(self) -> Any:
         if not self.shape:
             raise FxTypeError(f"iteration over a 0-d array {self.aval.short()}")
         return (self[i] for i in range(self.shape[0]))
 
+    @public
     def __len__(self) -> int:
         if not self.shape:
             raise FxTypeError(f"len() of an unsized array {self.aval.short()}")
         return self.shape[0]
 
+    @public
     def __hash__(self) -> int:
         raise FxTypeError(
             "an fx.Array is not hashable: it cannot be a dict key, a set member or a static "
             "argument. Pass it as an ordinary argument, or hash x.tobytes()."
         )
 
+    @public
     def __setitem__(self, index: Any, value: Any) -> None:
         raise FxTypeError(
             "fx arrays are immutable: instead of x[i] = y write x = x.at[i].set(y); "
@@ -122,6 +126,7 @@ class Array(ArrayInterface):
     def __reduce__(self) -> Any:
         return _unpickle, (np.asarray(self), self.weak_type)
 
+    @public
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         from_device = getattr(self._data, "get", None)  # cupy
         data = from_device() if from_device is not None else self._data
@@ -135,6 +140,7 @@ class Array(ArrayInterface):
         view.flags.writeable = False
         return view
 
+    @public
     def __dlpack__(self, **options: Any) -> Any:
         return self._data.__dlpack__(**options)
 

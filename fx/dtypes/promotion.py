@@ -32,7 +32,7 @@ from fx.dtypes.table import (
     default_uint,
     short_name,
 )
-from fx.errors import FxTypeError, FxValueError
+from fx.errors import FxTypeError, FxValueError, public
 
 # A node of the lattice is a dtype, or (kind, wide) for a weak type. Weak types come in two widths
 # so that a value made under default_dtype("float64") is not narrowed by what it meets later.
@@ -170,11 +170,13 @@ def dtype_and_weak(x: Any) -> tuple[np.dtype, bool]:
     )
 
 
+@public
 def dtype(x: Any) -> np.dtype:
     """The dtype of an array, a scalar or a dtype-like value (see `dtype_and_weak`)."""
     return dtype_and_weak(x)[0]
 
 
+@public
 def promote_types(a: Any, b: Any) -> np.dtype:
     """The dtype to which a binary operation casts operands of dtypes `a` and `b`.
 
@@ -197,6 +199,7 @@ def _dtype_only(a: Any) -> tuple[np.dtype, bool]:
 def result_type(*args: Any, return_weak_type_flag: Literal[True]) -> tuple[np.dtype, bool]: ...
 @overload
 def result_type(*args: Any, return_weak_type_flag: Literal[False] = False) -> np.dtype: ...
+@public
 def result_type(*args: Any, return_weak_type_flag: bool = False) -> Any:
     """The dtype of the result of an operation on all of `args`, by JAX's promotion lattice.
 

@@ -15,7 +15,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from fx.errors import FxTypeError, FxValueError
+from fx.errors import FxTypeError, FxValueError, public
 
 # ---------------------------------------------------------------------------------------------
 # Scalar types
@@ -351,6 +351,7 @@ def is_key(dtype: Any) -> bool:
 _SUBDTYPE: dict[tuple[Any, Any], bool] = {}
 
 
+@public
 def issubdtype(a: Any, b: Any) -> bool:
     """Whether dtype `a` lies at or below `b` in the hierarchy of scalar types.
 
@@ -390,6 +391,7 @@ def _issubdtype(a: type, b: type) -> bool:
     return issubclass(a, b)
 
 
+@public
 def finfo(dtype: Any) -> Any:
     """Machine limits of a floating dtype; for a complex one, those of its parts.
 
@@ -405,6 +407,7 @@ def finfo(dtype: Any) -> Any:
     return ml_dtypes.finfo(real_dtype(floating))
 
 
+@public
 def iinfo(dtype: Any) -> Any:
     """Machine limits of an integer dtype.
 

@@ -244,13 +244,15 @@ def _stacked(x: Any, dtype: np.dtype, name: str) -> Array:
 
 
 # ------------------------------------------------------------------ constant arrays
-def scalar_fill(shape: tuple[int, ...], dtype: np.dtype, value: Any, weak: bool = False) -> Any:
+def scalar_fill(
+    shape: tuple[int, ...], dtype: np.dtype, value: Any, weak: bool = False, name: str = "full"
+) -> Any:
     """A shape filled with a Python number: data when eager, an equation when staging."""
     if staging():
         fill = scalar(value, dtype, weak)
         return P.broadcast_in_dim(fill, shape=shape, broadcast_dimensions=()) if shape else fill
     if any(n < 0 for n in shape):
-        raise FxValueError(f"a shape has no negative sizes, got {shape}.")
+        raise FxValueError(f"numpy.{name}: a shape has no negative sizes, got {shape}.")
     if value == 0 and not dtype.names:
         return Array(np.zeros(shape, dtype), weak)
     return Array(np.full(shape, value, dtype), weak)
@@ -259,7 +261,8 @@ def scalar_fill(shape: tuple[int, ...], dtype: np.dtype, value: Any, weak: bool 
 def _constant(name: str, value: int, text: str) -> Callable[..., Array]:
     def function(shape: Any, dtype: Any = None, *, device: Any = None) -> Array:
         dtype = a_dtype(dtype, f"numpy.{name}")
-        return scalar_fill(a_shape(shape, f"numpy.{name}"), dtype or dtypes.default_float(), value)
+        sizes = a_shape(shape, f"numpy.{name}")
+        return scalar_fill(sizes, dtype or dtypes.default_float(), value, name=name)
 
     function.__name__ = function.__qualname__ = name
     function.__module__ = __name__

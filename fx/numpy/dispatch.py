@@ -151,29 +151,16 @@ class Binary:
 
     def function(self, doc: str) -> Callable[[Any, Any], Any]:
         """`f(x, y)` of two array-likes."""
-        general = self.general
-
-        def otherwise(x: Any, y: Any) -> Any:
-            try:
-                return general(x, y)
-            except Exception as error:
-                hide_frames(error)
-                raise
-
-        return _named(self._with_short_way(otherwise), self.name, doc)
+        return _named(self._with_short_way(self.general), self.name, doc)
 
     def operator(self, method: str, symbol: str, reflected: bool = False) -> Callable:
         """The method of Array; NotImplemented for an operand that is not an array or number."""
         general = self.general
 
         def otherwise(x: Any, y: Any) -> Any:
-            try:
-                if not is_arraylike(y) and not hasattr(y, "__fx_array__"):
-                    return refuse(symbol, y, reflected)
-                return general(y, x) if reflected else general(x, y)
-            except Exception as error:
-                hide_frames(error)
-                raise
+            if not is_arraylike(y) and not hasattr(y, "__fx_array__"):
+                return refuse(symbol, y, reflected)
+            return general(y, x) if reflected else general(x, y)
 
         return _named(self._with_short_way(otherwise, reflected), method, None)
 
@@ -210,7 +197,11 @@ class Binary:
                         pass  # shapes that do not broadcast: the other way explains
                     finally:
                         fp_exit(token)
-            return otherwise(x, y)
+            try:
+                return otherwise(x, y)
+            except Exception as error:
+                hide_frames(error)
+                raise
 
         return function
 

@@ -176,6 +176,7 @@ class IndexUpdateRef:
         fill = None if fill_value is None else static_scalar("x.at[...].get", fill_value)
         return read(self.array, plan, Flags(parsed, unique_indices, indices_are_sorted), fill)
 
+    @public
     def set(self, values: Any, **options: Any) -> Array:
         """`x[index] = values`.
 
@@ -197,6 +198,7 @@ class IndexUpdateRef:
         """
         return self._update("set", values, **options)
 
+    @public
     def add(self, values: Any, **options: Any) -> Array:
         """`x[index] += values`, repeated indices included; arguments as for `set`.
 
@@ -207,6 +209,7 @@ class IndexUpdateRef:
         """
         return self._update("add", values, **options)
 
+    @public
     def subtract(self, values: Any, **options: Any) -> Array:
         """`x[index] -= values`, repeated indices included; arguments as for `set`.
 
@@ -219,6 +222,7 @@ class IndexUpdateRef:
 
     sub = subtract
 
+    @public
     def multiply(self, values: Any, **options: Any) -> Array:
         """`x[index] *= values`, repeated indices included; arguments as for `set`.
 
@@ -231,6 +235,7 @@ class IndexUpdateRef:
 
     mul = multiply
 
+    @public
     def divide(self, values: Any, **options: Any) -> Array:
         """`x[index] /= values`, repeated indices included; arguments as for `set`.
 
@@ -244,6 +249,7 @@ class IndexUpdateRef:
         """
         return self._update("divide", values, **options)
 
+    @public
     def power(self, values: Any, **options: Any) -> Array:
         """`x[index] **= values`, repeated indices included; arguments as for `set`.
 
@@ -254,6 +260,7 @@ class IndexUpdateRef:
         """
         return self._update("power", values, **options)
 
+    @public
     def min(self, values: Any, **options: Any) -> Array:
         """`x[index] = minimum(x[index], values)`; arguments as for `set`.
 
@@ -264,6 +271,7 @@ class IndexUpdateRef:
         """
         return self._update("min", values, **options)
 
+    @public
     def max(self, values: Any, **options: Any) -> Array:
         """`x[index] = maximum(x[index], values)`; arguments as for `set`.
 
@@ -274,6 +282,7 @@ class IndexUpdateRef:
         """
         return self._update("max", values, **options)
 
+    @public
     def apply(self, func: Callable[[Array], Any], **options: Any) -> Array:
         """`x[index] = func(x[index])`; func is applied again for a repeated index.
 
@@ -288,7 +297,6 @@ class IndexUpdateRef:
         """
         return self._update("apply", func, **options)
 
-    @public
     def _update(
         self,
         name: str,

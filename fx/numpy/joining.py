@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,11 @@ def _sequence(xs: Any, name: str) -> list[Any]:
     """The arrays to join; an array counts as the sequence of its rows."""
     if isinstance(xs, (Array, np.ndarray)):
         return list(array(xs, name))
+    if not isinstance(xs, Iterable):
+        raise FxTypeError(
+            f"{name} expects a sequence of arrays, got {type(xs).__name__}. Put the arrays into a "
+            "list or tuple."
+        )
     items = list(xs)
     if not items:
         raise FxValueError(f"{name} needs at least one array, got an empty sequence.")

@@ -17,6 +17,7 @@ from fx.errors import (
     TracerBoolConversionError,
     TracerIntegerConversionError,
     hide_frames,
+    public,
 )
 from fx.numpy import arithmetic, dispatch, logic
 from fx.numpy.dispatch import COMPLEX, FLOAT
@@ -52,23 +53,30 @@ def accepts(other: Any) -> bool:
 def _pow(x: Array, y: Any, modulo: Any = None) -> Any:
     if type(y) is int and y == 2 and type(x) is Array and x._data.dtype in _SQUARES:
         return arithmetic.square(x)
-    if modulo is not None:
-        raise FxTypeError("pow(x, y, modulo) is not supported: write (x**y) % modulo.")
-    return _power(x, y)
+    try:
+        if modulo is not None:
+            raise FxTypeError("pow(x, y, modulo) is not supported: write (x**y) % modulo.")
+        return _power(x, y)
+    except Exception as error:
+        hide_frames(error)
+        raise
 
 
+@public
 def _divmod(x: Any, y: Any) -> Any:
     if not is_arraylike(y):
         return dispatch.refuse("divmod", y, False)
     return arithmetic.floor_divide(x, y), arithmetic.remainder(x, y)
 
 
+@public
 def _rdivmod(x: Any, y: Any) -> Any:
     if not is_arraylike(y):
         return dispatch.refuse("divmod", y, True)
     return arithmetic.floor_divide(y, x), arithmetic.remainder(y, x)
 
 
+@public
 def _contains(x: Array, value: Any) -> bool:
     return bool(logic.equal(x, value).any())
 
@@ -125,12 +133,13 @@ def _index(x: Array) -> int:
         raise
 
 
+@public
 def _round(x: Array, digits: int | None = None) -> Any:
     return x.round(digits or 0)  # type: ignore[attr-defined]
 
 
 def _whole(function: Any) -> Any:
-    return lambda x: function(float(x))
+    return public(lambda x: function(float(x)))
 
 
 _SQUARES = FLOAT | COMPLEX
