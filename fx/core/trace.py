@@ -108,7 +108,7 @@ class Tracer(Array):
 
     @property
     def _data(self) -> Any:  # type: ignore[override]
-        return self._concrete(errors.TracerArrayConversionError, "its concrete value")
+        return self._concrete(errors.TracerArrayConversionError, "a NumPy function or conversion")
 
     def _concrete(self, error: type[Exception], what: str) -> Any:
         check_alive(self)
