@@ -137,9 +137,16 @@ def _rsqrt(xp: Any, x: Any) -> Any:
 
 
 Unary("rsqrt", _rsqrt, lambda t, x, o: P.mul(t, P.mul(lit(x, -0.5), P.div(o, x))))
+
+
+def _cbrt(xp: Any, x: Any) -> Any:
+    # C's cbrtf is off by up to two units in the last place, cubes of integers included.
+    return xp.cbrt(x.astype(np.float64)).astype(x.dtype)
+
+
 Unary(
     "cbrt",
-    "cbrt",
+    _cbrt,
     lambda t, x, o: P.div(P.mul(t, lit(x, 1 / 3)), P.mul(o, o)),
     "f",
 )

@@ -220,3 +220,10 @@ def test_half_precision(name, dtype):
 
 def test_leaves_of_nested_results():
     assert leaves((1, [2, (3,)])) == [1, 2, 3]
+
+
+def test_cube_roots_of_cubes_are_exact():
+    roots = np.arange(-50, 51)
+    for dtype in ("float32", "float64"):
+        cubes = fx.numpy.asarray((roots**3).astype(dtype))
+        np.testing.assert_array_equal(fx.numpy.cbrt(cubes), roots.astype(dtype))

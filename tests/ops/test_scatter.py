@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import fx
@@ -45,11 +45,21 @@ def arguments(case, seed=0, dtype=np.float64):
     return x.astype(dtype), case.indices, updates.astype(dtype)
 
 
+def has_empty_vectors(indices):
+    """Whether there are several indices without coordinates: a known difference from XLA.
+
+    Each is one more update of the one window there is, by the definition of scatter; XLA's CPU
+    compiler applies a single one of them.
+    """
+    return indices.shape[-1] == 0 and np.prod(indices.shape[:-1]) > 1
+
+
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=12)  # XLA compiles each
 @given(gathers())
 def test_equals_jax(name, case):
     lax = pytest.importorskip("jax.lax")
+    assume(not has_empty_vectors(case.indices))
     for dtype in (np.float32, np.int8):
         x, indices, updates = arguments(case, dtype=dtype)
         if name == "scatter":  # which of several updates XLA keeps is its own affair
@@ -175,6 +185,15 @@ def test_errors_name_the_fields_of_a_scatter(updates, indices, numbers, kind, te
 def test_nothing_to_do(mode, name):
     out = scatter(name, np.arange(3.0), np.zeros((0, 1), np.int32), np.zeros(0), mode=mode)
     assert out._data.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "name, expected", [("scatter", 4), ("scatter_add", 9), ("scatter_mul", 24)]
+)
+def test_indices_without_coordinates_are_updates_each(name, expected):
+    numbers = ScatterDimensionNumbers((0,), (), ())
+    indices, updates = np.zeros((2, 0), np.int32), np.array([[3.0, 4.0]])
+    assert scatter(name, np.array([2.0]), indices, updates, numbers)._data.tolist() == [expected]
 
 
 @pytest.mark.parametrize("name", NAMES)
