@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from fx.core.array import Array, to_array
+from fx.core.avals import ShapedArray
 from fx.core.backend import get_backend
+from fx.core.check import expect_types
 from fx.core.ir import Jaxpr, subjaxprs
 from fx.core.primitive import Primitive
 from fx.core.trace import Tracer, state
@@ -55,6 +57,10 @@ class CallPrimitive(Primitive):
         return super().bind(*args, **params)
 
     __call__ = bind
+
+    def check_inner(self, *avals: ShapedArray, **params: Any) -> None:
+        if "jaxpr" in params:
+            expect_types(f"operands of {self.name}", avals, params["jaxpr"].in_avals)
 
     def eager(self, args: Sequence[Any], params: dict[str, Any]) -> Any:
         arrays = [x if type(x) is Array else to_array(x, self.name) for x in args]

@@ -16,6 +16,7 @@ from fx.calls.base import CallPrimitive, run_jaxpr
 from fx.calls.jit import jit_p
 from fx.core.array import Array, aval_of, to_array
 from fx.core.avals import ShapedArray
+from fx.core.check import checked, expect_types
 from fx.core.ir import Jaxpr, Literal, Var
 from fx.core.primitive import AxisData, Linear, Primitive, instantiate
 from fx.core.trace import StagingTrace, Tracer, push
@@ -162,6 +163,10 @@ class CheckpointLin(CallPrimitive):
     ) -> list[ShapedArray]:
         return [a.strong() for a, on in zip(jaxpr.out_avals, active_out, strict=True) if on]
 
+    def check_inner(self, *avals: ShapedArray, **params: Any) -> None:
+        types = self._forward(**params).in_avals
+        expect_types("operands of checkpoint_lin", avals, types)
+
     def _forward(self, jaxpr: Jaxpr, saved: Any, active: Any, active_out: Any) -> Jaxpr:
         """(inputs, saved, tangents) -> tangents of results, without what they do not need."""
         key = ("checkpoint_forward", saved, active, active_out)
@@ -242,7 +247,7 @@ class CheckpointLin(CallPrimitive):
                 result = trace.to_jaxpr(
                     [instantiate(ct, a) for ct, a in zip(back, avals, strict=True)]
                 )
-            jaxpr.memo[key] = dce(result)
+            jaxpr.memo[key] = dce(checked(result))
         return jaxpr.memo[key]
 
     def batch(

@@ -16,6 +16,7 @@ from fx.calls.loop_types import cast_to, join_types
 from fx.config import config
 from fx.core.array import Array, aval_of, is_arraylike, to_array
 from fx.core.avals import ShapedArray
+from fx.core.check import expect_types
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr
 from fx.core.primitive import AxisData, Linear, P, lit, zeros
@@ -38,6 +39,11 @@ class CondPrimitive(CallPrimitive):
         self, index: ShapedArray, *avals: ShapedArray, branches: tuple[Jaxpr, ...]
     ) -> list[ShapedArray]:
         return branches[0].out_avals
+
+    def check_inner(self, *avals: ShapedArray, branches: tuple[Jaxpr, ...]) -> None:
+        for branch in branches:
+            expect_types("operands of a branch of cond", avals[1:], branch.in_avals)
+            expect_types("results of a branch", branch.out_avals, branches[0].out_avals)
 
     def impl(self, xp: Any, index: Any, *arrays: Any, branches: tuple[Jaxpr, ...]) -> list[Any]:
         return run_jaxpr(branches[min(max(int(index), 0), len(branches) - 1)], arrays)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from fx.calls.base import CallPrimitive, run_jaxpr
 from fx.core.array import aval_of, to_array
 from fx.core.avals import ShapedArray
+from fx.core.check import expect_types
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr
 from fx.core.primitive import AxisData, Linear, P, instantiate
@@ -40,6 +41,14 @@ class LinearSolve(CallPrimitive):
     ) -> list[ShapedArray]:
         assert systems[0] is not None
         return systems[0].solve.out_avals
+
+    def check_inner(self, *avals: ShapedArray, **params: Any) -> None:
+        *groups, b = split_list(avals, *params["counts"])
+        for i, system in enumerate(params["systems"]):
+            if system is not None:
+                matvec, solve = groups[2 * i], groups[2 * i + 1]
+                expect_types("operands of matvec", [*matvec, *b], system.matvec.in_avals)
+                expect_types("operands of solve", [*solve, *b], system.solve.in_avals)
 
     def impl(self, xp: Any, *arrays: Any, systems: Any, counts: Any) -> list[Any]:
         _, solve_consts, _, _, b = split_list(arrays, *counts)

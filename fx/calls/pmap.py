@@ -20,6 +20,7 @@ from fx.calls.jit import JitFunction
 from fx.config import config
 from fx.core.array import aval_of
 from fx.core.avals import ShapedArray
+from fx.core.check import expect_types
 from fx.core.ir import Jaxpr
 from fx.core.primitive import AxisData, Linear, P
 from fx.core.trace import bind_axis
@@ -45,6 +46,14 @@ class PmapPrimitive(CallPrimitive):
 
     def abstract_eval(self, *avals: ShapedArray, jaxpr: Jaxpr, size: int, **_: Any) -> Any:
         return [a.update(shape=(size, *a.shape)) for a in jaxpr.out_avals]
+
+    def check_inner(self, *avals: ShapedArray, **params: Any) -> None:
+        size, inner = params["size"], params["jaxpr"].in_avals
+        whole = [
+            a.update(shape=(size, *a.shape)) if m else a
+            for a, m in zip(inner, params["mapped"], strict=True)
+        ]
+        expect_types("operands of pmap", avals, whole)
 
     def impl(
         self,

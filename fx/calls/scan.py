@@ -15,6 +15,7 @@ from fx.calls.loop_types import carry_fixpoint, cast_to
 from fx.config import config
 from fx.core.array import Array, aval_of, is_arraylike, to_array
 from fx.core.avals import ShapedArray
+from fx.core.check import expect_types
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr
 from fx.core.primitive import AxisData, Linear, P, instantiate, zeros
@@ -69,6 +70,16 @@ class ScanPrimitive(CallPrimitive):
             for y, out in zip(ys, outs[k:], strict=True):
                 y[i] = out
         return [*carry, *ys]
+
+    def check_inner(self, *avals: ShapedArray, **params: Any) -> None:
+        jaxpr, (nc, k) = params["jaxpr"], params["counts"]
+        expect_types("operands of the body of scan", _slice_types(avals, nc + k), jaxpr.in_avals)
+        expect_types("carry that scan returns", jaxpr.out_avals[:k], avals[nc : nc + k])
+        expect_types(
+            "stacked operands of scan",
+            avals[nc + k :],
+            [a.update(shape=(params["length"], *a.shape)) for a in jaxpr.in_avals[nc + k :]],
+        )
 
     # ------------------------------------------------------------------ derivatives
     def _fixpoint(
@@ -296,8 +307,11 @@ scan_p = ScanPrimitive()
 
 def _body_types(operands: Sequence[Any], n_whole: int) -> list[ShapedArray]:
     """Types of the body's inputs: whole operands, then slices of the stacked ones."""
-    avals = [aval_of(x) for x in operands]
-    return avals[:n_whole] + [a.update(shape=a.shape[1:]) for a in avals[n_whole:]]
+    return _slice_types([aval_of(x) for x in operands], n_whole)
+
+
+def _slice_types(avals: Sequence[ShapedArray], n_whole: int) -> list[ShapedArray]:
+    return [*avals[:n_whole], *[a.update(shape=a.shape[1:]) for a in avals[n_whole:]]]
 
 
 # ------------------------------------------------------------------ the public function

@@ -21,6 +21,7 @@ from fx.calls.scan import scan
 from fx.config import config
 from fx.core.array import Array, aval_of, is_arraylike, to_array
 from fx.core.avals import ShapedArray
+from fx.core.check import expect_types
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr
 from fx.core.primitive import AxisData, P, instantiate, lit
@@ -42,6 +43,13 @@ class WhilePrimitive(CallPrimitive):
         self, *avals: ShapedArray, cond_jaxpr: Jaxpr, body_jaxpr: Jaxpr, counts: tuple[int, int]
     ) -> list[ShapedArray]:
         return body_jaxpr.out_avals
+
+    def check_inner(self, *avals: ShapedArray, **params: Any) -> None:
+        test, body = params["cond_jaxpr"], params["body_jaxpr"]
+        test_consts, body_consts, carry = split_list(avals, *params["counts"])
+        expect_types("operands of the condition of while", [*test_consts, *carry], test.in_avals)
+        expect_types("operands of the body of while", [*body_consts, *carry], body.in_avals)
+        expect_types("carry that while returns", body.out_avals, carry)
 
     def impl(
         self,

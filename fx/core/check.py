@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from fx.config import config
+from fx.core.avals import ShapedArray
 from fx.core.ir import Atom, Jaxpr, Literal, Var, subjaxprs
 from fx.core.trace import Tracer
 from fx.errors import JaxprTypeError, format_source
@@ -11,8 +15,8 @@ def check_jaxpr(jaxpr: Jaxpr) -> None:
     """Raise `JaxprTypeError` unless the jaxpr is well formed and well typed.
 
     Each variable is defined once and before use; constants have their variables' types and are
-    no tracers; each equation's results have the types that its primitive infers; the same holds
-    for the jaxprs inside its parameters.
+    no tracers; each equation's results have the types that its primitive infers; the jaxprs inside
+    its parameters fit its operands, and the same holds for them.
 
     Example:
         >>> import fx
@@ -56,7 +60,25 @@ def check_jaxpr(jaxpr: Jaxpr) -> None:
                     f"{where}: result has type {var.aval.short()}, the primitive infers "
                     f"{aval.short()}"
                 )
+        eqn.primitive.check_inner(*[v.aval for v in eqn.invars], **eqn.params)
         for inner in subjaxprs(eqn.params):
             check_jaxpr(inner)
     for atom in jaxpr.outvars:
         use(atom, "result")
+
+
+def checked(jaxpr: Jaxpr) -> Jaxpr:
+    """The jaxpr, type-checked if `fx.config.enable_checks` says so."""
+    if config.enable_checks:
+        check_jaxpr(jaxpr)
+    return jaxpr
+
+
+def expect_types(what: str, found: Sequence[ShapedArray], expected: Sequence[ShapedArray]) -> None:
+    """Raise `JaxprTypeError` unless two lists of types are equal, but for weakness."""
+    same = len(found) == len(expected)
+    if not same or not all(a.same_type(b) for a, b in zip(found, expected, strict=True)):
+        raise JaxprTypeError(
+            f"{what}: got ({', '.join(a.short() for a in found)}), expected "
+            f"({', '.join(a.short() for a in expected)})"
+        )

@@ -186,6 +186,10 @@ class Primitive:
         """Result and the position of its mapped axis, given the positions in the operands."""
         raise self.missing("vmap", "batch(self, axis, args, dims, **params)")
 
+    def check_inner(self, *avals: ShapedArray, **params: Any) -> None:
+        """Raise `JaxprTypeError` unless the programs in the parameters fit the operands; for
+        `check_jaxpr`. Primitives that carry a jaxpr override this."""
+
     def missing(self, transform: str, method: str) -> MissingRuleError:
         """The error for a rule that is not there."""
         return MissingRuleError(

@@ -12,6 +12,7 @@ from typing import Any
 from fx import dtypes
 from fx.core.array import aval_of
 from fx.core.avals import ShapedArray
+from fx.core.check import checked
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr
 from fx.core.leaks import leak_checked
@@ -109,6 +110,6 @@ def jvp_jaxpr(
                 instantiate(t, o.aval) if want else t
                 for t, o, want in zip(touts, jaxpr.outvars, wanted, strict=True)
             ]
-            result = trace.to_jaxpr(outs + [t for t in touts if t is not None])
+            result = checked(trace.to_jaxpr(outs + [t for t in touts if t is not None]))
         jaxpr.memo[key] = result, [t is not None for t in touts]
     return jaxpr.memo[key]

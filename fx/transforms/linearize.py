@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from fx.core.check import checked
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr, Var
 from fx.core.leaks import leak_checked
@@ -54,7 +55,7 @@ def linearize_flat(
             value, tangent = pairs[i]
             if want:
                 pairs[i] = value, instantiate(tangent, value)
-        jaxpr = linear.to_jaxpr([t for _, t in pairs if t is not None])
+        jaxpr = checked(linear.to_jaxpr([t for _, t in pairs if t is not None]))
     return [p for p, _ in pairs], jaxpr, [t is not None for _, t in pairs]
 
 
@@ -97,7 +98,7 @@ def linearize_jaxpr(jaxpr: Jaxpr, active: Sequence[bool], dense: Sequence[bool] 
                 else:
                     constvars.append(var)
                     consts.append(value)
-            forward = trace.to_jaxpr(outs + residuals)
+            forward = checked(trace.to_jaxpr(outs + residuals))
         position = {v: i for i, v in enumerate(forward.invars)}
         jaxpr.memo[key] = Linearized(
             forward,

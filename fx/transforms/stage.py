@@ -6,10 +6,9 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fx.config import config
 from fx.core.array import Array, is_arraylike, to_array
 from fx.core.avals import ShapedArray
-from fx.core.check import check_jaxpr
+from fx.core.check import checked
 from fx.core.ir import Jaxpr
 from fx.core.leaks import leak_checked
 from fx.core.trace import StagingTrace, Tracer, push
@@ -101,10 +100,7 @@ def stage(
         padded = list(names) if len(names) == len(avals) else [""] * len(avals)
         args = [trace.new_arg(a, name) for a, name in zip(avals, padded, strict=True)]
         outs = function(*args)
-        jaxpr = trace.to_jaxpr(outs)
-    if config.enable_checks:
-        check_jaxpr(jaxpr)
-    return jaxpr
+        return checked(trace.to_jaxpr(outs))
 
 
 def hoist(jaxpr: Jaxpr) -> tuple[Jaxpr, list[Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fx.core.check import checked
 from fx.core.ir import Atom, Eqn, Jaxpr, Literal, Var
 from fx.core.primitive import Linear, add_tangents, instantiate
 from fx.core.trace import StagingTrace, push, state
@@ -98,6 +99,6 @@ def transpose_jaxpr(
                 for ct, arg in zip(backward_pass(jaxpr, args, cts), args, strict=True)
                 if type(arg) is Linear
             ]
-            transposed = trace.to_jaxpr([ct for ct in results if ct is not None])
+            transposed = checked(trace.to_jaxpr([ct for ct in results if ct is not None]))
         jaxpr.memo[key] = transposed, [ct is not None for ct in results]
     return jaxpr.memo[key]

@@ -10,6 +10,7 @@ from typing import Any
 
 from fx.core.array import aval_of
 from fx.core.avals import ShapedArray
+from fx.core.check import checked
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr
 from fx.core.leaks import leak_checked
@@ -132,7 +133,7 @@ def batch_jaxpr(
                 x if d is None and not want else materialize(x, d, axis.size)
                 for x, d, want in zip(outs, dims, force, strict=True)
             ]
-            result = trace.to_jaxpr(outs)
+            result = checked(trace.to_jaxpr(outs))
         on = [d is not None or want for d, want in zip(dims, force, strict=True)]
         jaxpr.memo[key] = result, on
     return jaxpr.memo[key]
