@@ -345,8 +345,12 @@ class JitFunction:
 def _context() -> Any:
     """What besides the arguments determines a trace; None in the usual case."""
     axes = state.axes
-    if not axes and not detours[0] and dtypes.default_float() == np.float32:
-        return None
+    if not axes and dtypes.default_float() == np.float32:
+        if not detours[0]:
+            return None
+        rules = config.numpy_dtype_promotion, config.numpy_rank_promotion
+        if rules == ("standard", "allow"):
+            return None  # a call inside another trace shares the program of one outside
     return (
         tuple((name, data.size) for name, data in axes.items()),
         dtypes.default_float(),
