@@ -92,12 +92,6 @@ class Array(ArrayInterface):
         return data
 
     @public
-    def __iter__(self) -> Any:
-        if not self.shape:
-            raise FxTypeError(f"iteration over a 0-d array {self.aval.short()}")
-        return (self[i] for i in range(self.shape[0]))
-
-    @public
     def __len__(self) -> int:
         if not self.shape:
             raise FxTypeError(f"len() of an unsized array {self.aval.short()}")
@@ -167,9 +161,31 @@ class Array(ArrayInterface):
     def delete(self) -> None:
         """Do nothing: memory is freed with the last reference."""
 
+    def is_ready(self) -> bool:
+        """Whether the value is computed; CPU arrays always are."""
+        return True
+
     @property
     def is_fully_addressable(self) -> bool:
         return True
+
+    @property
+    def is_fully_replicated(self) -> bool:
+        return True
+
+    @property
+    def committed(self) -> bool:
+        """Whether the array was put on a device on purpose; there is one device."""
+        return False
+
+    def on_device_size_in_bytes(self) -> int:
+        """The memory that the elements take."""
+        return self.nbytes
+
+    @public
+    def unsafe_buffer_pointer(self) -> int:
+        """The address of the first element."""
+        return self._data.ctypes.data
 
 
 def FxValueErrorNoCopy(array: Array, dtype: Any) -> Exception:

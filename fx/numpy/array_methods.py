@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -206,6 +206,27 @@ def _array_namespace(self: Array, *, api_version: str | None = None) -> Any:
 
 CPU = Device("cpu", 0)
 
+
+class Shard(NamedTuple):
+    """The part of an array on a device: here all of it.
+
+    Attributes:
+        device: where it is.
+        index: slices of the array that it holds.
+        replica_id: its number among equal shards.
+        data: it, as an array.
+    """
+
+    device: Device
+    index: tuple[slice, ...]
+    replica_id: int
+    data: Array
+
+
+def _shards(self: Array) -> list[Shard]:
+    return [Shard(CPU, (slice(None),) * self.ndim, 0, self)]
+
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "all": reductions.all,
     "any": reductions.any,
@@ -254,6 +275,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "view": _view,
     "to_device": _to_device,
     "devices": lambda self: {CPU},
+    "addressable_data": lambda self, index: _shards(self)[index].data,
     "__array_namespace__": _array_namespace,
     "__iter__": _iterate,
 }
@@ -266,6 +288,8 @@ _PROPERTIES: dict[str, Callable[[Any], Any]] = {
     "at": indexing.IndexUpdateHelper,
     "device": lambda self: CPU,
     "sharding": lambda self: SingleDeviceSharding(CPU),
+    "addressable_shards": lambda self: _shards(self),
+    "global_shards": lambda self: _shards(self),
 }
 
 
