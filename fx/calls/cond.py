@@ -20,7 +20,7 @@ from fx.core.check import expect_types
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr
 from fx.core.primitive import AxisData, Linear, P, lit, zeros
-from fx.errors import FxTypeError, TreeError, public
+from fx.errors import ConcretizationTypeError, FxTypeError, TreeError, public
 from fx.pytree import keystr, tree_flatten, tree_flatten_with_path, tree_unflatten
 from fx.transforms.jvp import jvp_jaxpr
 from fx.transforms.linearize import Linearized, linearize_jaxpr
@@ -277,8 +277,13 @@ def cond(
             f"cond expects a predicate of shape (), got {aval_of(pred).short()}. Use "
             "fx.numpy.where for a choice by element, or reduce with .all() or .any()."
         )
-    if config.disable_jit and isinstance(pred, (bool, np.bool_, Array)):
-        return (true_fun if pred else false_fun)(*operands)  # type: ignore[truthy-function]
+    if config.disable_jit:
+        try:
+            chosen = true_fun if bool(pred) else false_fun
+        except ConcretizationTypeError:  # under vmap
+            pass
+        else:
+            return chosen(*operands)
     pred = to_array(pred)
     if pred.dtype != np.bool_:
         pred = P.ne(pred, lit(pred, 0))
@@ -322,6 +327,13 @@ def switch(
         raise FxTypeError(f"switch expects an integer index of shape (), got {aval.short()}.")
     if len(functions) == 1:
         return functions[0](*operands)
+    if config.disable_jit:
+        try:
+            chosen = functions[min(max(int(index), 0), len(functions) - 1)]
+        except ConcretizationTypeError:  # under vmap
+            pass
+        else:
+            return chosen(*operands)
     index = to_array(index)
     top = lit(index, len(functions) - 1)
     index = P.clamp(lit(index, 0), index, top)

@@ -23,9 +23,10 @@ from fx.core.ir import Jaxpr
 from fx.core.primitive import AxisData, Linear, P, Primitive, instantiate
 from fx.core.trace import StagingTrace, Tracer, check_alive, state
 from fx.errors import FxTypeError, FxValueError, ShapeError, TreeError, public
-from fx.pytree import Partial, tree_flatten, tree_map, tree_unflatten
+from fx.pytree import Partial, flatten_prefix, tree_flatten, tree_map, tree_unflatten
 from fx.transforms.jvp import JVPTrace
 from fx.transforms.linearize import LinearizeTrace
+from fx.transforms.mapping import is_none
 from fx.transforms.stage import FlatFunction, hoist, name_of, stage
 from fx.transforms.vmap import BatchTrace, batch_jaxpr, materialize, vmap_flat
 
@@ -129,6 +130,13 @@ class CustomJVPCall(CustomCall):
         half = len(both) // 2
         return both[:half], _tangents_of(both[:half], both[half:])
 
+    def linearize(
+        self, primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Any, rules: Any
+    ) -> tuple[list[Any], list[Any]]:
+        linear: Any = next(t._trace for t in tangents if t is not None)
+        with linear.user_rule():
+            return self.jvp_call(primals, tangents, jaxpr=jaxpr, rules=rules)
+
     def skip_free(self, free: Sequence[ShapedArray], rules: tuple[Flat, ...]) -> tuple[Flat, ...]:
         (rule,), count = rules, len(free)
 
@@ -224,16 +232,19 @@ custom_lin_p = CustomLin()
 # ------------------------------------------------------------------ the decorators
 def _positional_args(fun: Callable[..., Any], args: Any, kwargs: Any, what: str) -> tuple[Any, ...]:
     """All arguments by position, with defaults filled in."""
-    if not kwargs:
-        try:
-            bound = inspect.signature(fun).bind(*args)
-        except (TypeError, ValueError):
+    try:
+        signature = inspect.signature(fun)
+    except (TypeError, ValueError):
+        if not kwargs:
             return args
-    else:
-        try:
-            bound = inspect.signature(fun).bind(*args, **kwargs)
-        except TypeError as error:
-            raise FxTypeError(f"{what} of {name_of(fun)}: {error}.") from None
+        raise FxTypeError(
+            f"{what} of {name_of(fun)}, whose signature is not known, takes arguments by position "
+            f"only, got {sorted(kwargs)}."
+        ) from None
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise FxTypeError(f"{what} of {name_of(fun)}: {error}.") from None
     bound.apply_defaults()
     if bound.kwargs:
         raise FxTypeError(
@@ -306,6 +317,7 @@ class custom_jvp(_Custom):
 
     what = "custom_jvp"
 
+    @public
     def __init__(self, fun: Callable[..., Any], nondiff_argnums: Sequence[int] = ()):
         super().__init__(fun, nondiff_argnums)
         self.jvp: Callable[..., Any] | None = None
@@ -315,12 +327,18 @@ class custom_jvp(_Custom):
         self.jvp = jvp
         return jvp
 
+    @public
     def defjvps(self, *jvps: Callable[..., Any] | None) -> None:
         """Set one rule an argument: `jvp(tangent, out, *primals) -> tangent_out`, None for zero."""
         if self.nondiff_argnums:
             raise FxTypeError("custom_jvp.defjvps takes no nondiff_argnums; use defjvp instead.")
 
         def rule(primals: Any, tangents: Any) -> Any:
+            if len(primals) != len(jvps):
+                raise FxTypeError(
+                    f"custom_jvp.defjvps of {name_of(self.fun)} got {len(jvps)} rules for "
+                    f"{len(primals)} arguments. Give one an argument, None for a zero derivative."
+                )
             out = self(*primals)
             terms = [
                 f(t, out, *primals) for f, t in zip(jvps, tangents, strict=True) if f is not None
@@ -388,6 +406,16 @@ class custom_jvp(_Custom):
         return outs + fixed
 
 
+def _with_zeros(ct: Any, structure: Any) -> list[Any] | None:
+    """The leaves of a cotangent that has None in place of subtrees of a structure, or None."""
+    try:
+        full = flatten_prefix("custom_vjp", ct, structure, is_leaf=is_none)
+    except TreeError:
+        return None
+    arrays = [x for x in full if x is not None]
+    return full if len(arrays) == len(tree_flatten(ct)[0]) else None
+
+
 def _cast(x: Any, dtype: Any) -> Any:
     return x if x.dtype == dtype else P.convert_element_type(x, new_dtype=dtype)
 
@@ -411,6 +439,7 @@ class custom_vjp(_Custom):
 
     what = "custom_vjp"
 
+    @public
     def __init__(self, fun: Callable[..., Any], nondiff_argnums: Sequence[int] = ()):
         super().__init__(fun, nondiff_argnums)
         self.fwd: Callable[..., Any] | None = None
@@ -489,8 +518,11 @@ class custom_vjp(_Custom):
             if ct is None:
                 flat.extend([None] * len(leaves))
                 continue
-            cts, ct_tree = tree_flatten(ct, is_leaf=lambda x: x is None)
+            # None is a zero, for an array or for all of a subtree.
+            cts, ct_tree = tree_flatten(ct)
             if ct_tree != structure:
+                cts = _with_zeros(ct, structure)
+            if cts is None:
                 raise TreeError(
                     f"custom_vjp bwd of {name}: a cotangent must have the structure of its "
                     f"argument, {structure}, got {ct_tree}."

@@ -25,8 +25,7 @@ from fx.core.check import expect_types
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr
 from fx.core.primitive import AxisData, P, instantiate, lit
-from fx.core.trace import Tracer
-from fx.errors import FxTypeError, public
+from fx.errors import ConcretizationTypeError, FxTypeError, public
 from fx.pytree import tree_flatten, tree_unflatten
 from fx.transforms.jvp import jvp_jaxpr
 from fx.transforms.stage import FlatFunction, arg_names, hoist, name_of, origin_of, stage
@@ -222,8 +221,11 @@ def while_loop(
         raise FxTypeError("while_loop expects two functions: while_loop(cond_fun, body_fun, init).")
     leaves, tree = tree_flatten(init_val)
     init = [to_array(x, "while_loop") for x in leaves]
-    if config.disable_jit and not any(type(x) is Tracer for x in init):
-        return _python_loop(cond_fun, body_fun, init_val, max_steps)
+    if config.disable_jit:
+        try:
+            return _python_loop(cond_fun, body_fun, init_val, max_steps)
+        except ConcretizationTypeError:  # under vmap
+            pass
     if max_steps is not None:
         return _bounded(cond_fun, body_fun, init_val, max_steps)
     in_tree = tree_flatten(((init_val,), {}))[1]

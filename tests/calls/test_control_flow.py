@@ -31,6 +31,18 @@ def test_values_are_those_of_python_loops(row):
 
 
 @each
+def test_disable_jit_changes_no_derivative_and_no_batch(row):
+    f, args = row.make(FX), row.args
+    batch = [np.stack([x, vary(i, x, 3)]) for i, x in enumerate(args)]
+    slopes = derivative(f, args, row.reverse)
+    plain, mapped = slopes(*args), fx.vmap(f)(*batch)
+    with fx.disable_jit():
+        unstaged = slopes(*args), fx.vmap(f)(*batch)
+    for a, b in zip(fx.tree.leaves((plain, mapped)), fx.tree.leaves(unstaged), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+@each
 def test_first_order_laws(row):
     f = row.make(FX)
     check_jit(f, *row.args)
