@@ -23,7 +23,14 @@ from fx.core.ir import Jaxpr
 from fx.core.primitive import AxisData, Linear, P, Primitive, instantiate
 from fx.core.trace import StagingTrace, Tracer, check_alive, state
 from fx.errors import FxTypeError, FxValueError, ShapeError, TreeError, public
-from fx.pytree import Partial, flatten_prefix, tree_flatten, tree_map, tree_unflatten
+from fx.pytree import (
+    Partial,
+    flatten_prefix,
+    tree_flatten,
+    tree_flatten_with_path,
+    tree_map,
+    tree_unflatten,
+)
 from fx.transforms.jvp import JVPTrace
 from fx.transforms.linearize import LinearizeTrace
 from fx.transforms.mapping import is_none
@@ -412,8 +419,9 @@ def _with_zeros(ct: Any, structure: Any) -> list[Any] | None:
         full = flatten_prefix("custom_vjp", ct, structure, is_leaf=is_none)
     except TreeError:
         return None
-    arrays = [x for x in full if x is not None]
-    return full if len(arrays) == len(tree_flatten(ct)[0]) else None
+    whole = tree_unflatten(structure, range(structure.num_leaves))
+    paths = {path for path, _ in tree_flatten_with_path(whole)[0]}
+    return full if all(path in paths for path, _ in tree_flatten_with_path(ct)[0]) else None
 
 
 def _cast(x: Any, dtype: Any) -> Any:

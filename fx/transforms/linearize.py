@@ -8,16 +8,51 @@ every value that it needs (a *residual*) becomes one of its constants.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from fx.core.check import checked
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr, Var
 from fx.core.leaks import leak_checked
-from fx.core.primitive import Primitive, instantiate
+from fx.core.primitive import Primitive, instantiate, zeros
 from fx.core.trace import StagingTrace, Tracer, push
 from fx.transforms.jvp import JVPTrace
+
+
+class LinearTrace(StagingTrace):
+    """Records the operations on tangents.
+
+    In a derivative rule that a user wrote, a jit or a loop may mix values and tangents. Recorded
+    as one equation, its values would pass for tangents. So it is split while `in_user_rule`: its
+    results are linear in the tangents, hence its derivative at zero tangents is its linear half,
+    and what has no derivative is a value.
+    """
+
+    __slots__ = ("in_user_rule",)
+
+    def __init__(self, origin: str):
+        super().__init__(origin, dynamic=False, what="the linear part of grad")
+        self.in_user_rule = False
+
+    @contextlib.contextmanager
+    def user_rule(self, on: bool = True) -> Iterator[None]:
+        """Split the calls that are made in a block."""
+        saved, self.in_user_rule = self.in_user_rule, on
+        try:
+            yield
+        finally:
+            self.in_user_rule = saved
+
+    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        if not (self.in_user_rule and primitive.multiple_results):
+            return super().process(primitive, args, params)
+        tangents = [x if type(x) is Tracer and x._trace is self else None for x in args]
+        values = [x if t is None else zeros(t.aval) for x, t in zip(args, tangents, strict=True)]
+        with self.user_rule(False):
+            outs, touts = primitive.linearize(values, tangents, **params)
+        return [o if t is None else t for o, t in zip(outs, touts, strict=True)]
 
 
 class LinearizeTrace(JVPTrace):
@@ -44,7 +79,7 @@ def linearize_flat(
     The linear jaxpr's constants are the residuals; they may be tracers of enclosing traces.
     Tangents of results marked `dense` are made explicit where they are zero.
     """
-    linear = StagingTrace(origin, dynamic=False, what="the linear part of grad")
+    linear = LinearTrace(origin)
     with push(linear), push(LinearizeTrace(origin)) as trace:
         ins = [
             Tracer(trace, p, linear.new_arg(p.aval.strong())) if on else p
