@@ -5,10 +5,11 @@ import sys
 try:
     from fx.train.cli import main
 except ModuleNotFoundError as error:
-    if error.name != "matplotlib":
+    if error.name not in ("matplotlib", "safetensors"):
         raise
     sys.exit(
-        "python -m fx draws its curves with matplotlib; install it with: pip install 'fx[train]'"
+        f"python -m fx needs {error.name}, which is not installed; install it with: "
+        "pip install 'fx[train]'"
     )
 
 if __name__ == "__main__":

@@ -1,20 +1,28 @@
 """Pytrees in files: each leaf is stored as a safetensors array under its key path."""
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
+import safetensors
+import safetensors.numpy
 
 import fx.numpy as jnp
 from fx import tree_util
 from fx.core.array import Array
 from fx.errors import FileError, FxTypeError, FxValueError
-from fx.train import safetensors
+from fx.train.files import replacing
 
-# The metadata key under which ours is kept, as JSON; safetensors itself allows strings only.
-_METADATA = "fx"
+# The keys of what fx adds to a file's metadata, which safetensors keeps as strings: the caller's
+# metadata as JSON, and a checksum of the arrays, since the format itself has none.
+_METADATA, _CHECKSUM = "fx", "crc32"
+
+# What the library both writes and reads: ?, u1, ..., i8, f2, f4, f8, c8 and bfloat16.
+_DTYPES = {np.dtype(code) for code in "?BbHhIiQqefdF"} | {np.dtype(ml_dtypes.bfloat16)}
 
 
 def save(path: str | Path, tree: Any, metadata: Mapping[str, Any] | None = None) -> None:
@@ -48,8 +56,11 @@ def save(path: str | Path, tree: Any, metadata: Mapping[str, Any] | None = None)
                 f"checkpoint.save: two leaves are named {name!r}, because a key contains a dot; "
                 "rename that key"
             )
-        arrays[name] = _as_numpy(name, leaf)
-    safetensors.write(path, arrays, {_METADATA: json.dumps(dict(metadata or {}))})
+        arrays[name] = _stored(name, _as_numpy(name, leaf))
+    about = {_METADATA: json.dumps(dict(metadata or {})), _CHECKSUM: _checksum(arrays)}
+    content = safetensors.numpy.save(arrays, about)
+    with replacing(path) as file:
+        file.write(content)
 
 
 def load(path: str | Path, like: Any = None) -> Any:
@@ -67,7 +78,7 @@ def load(path: str | Path, like: Any = None) -> Any:
         FileError: the file is missing or damaged, or does not hold that tree; the message names
             each leaf that is missing, unexpected, or of another shape or dtype.
     """
-    arrays, _ = safetensors.read(path)
+    arrays, _ = _read(path)
     if like is None:
         return {name: jnp.asarray(array) for name, array in arrays.items()}
     wanted = dict(_named_leaves(like))
@@ -75,9 +86,10 @@ def load(path: str | Path, like: Any = None) -> Any:
     problems += [f"  {name}: not expected" for name in arrays if name not in wanted]
     for name in wanted.keys() & arrays.keys():
         leaf, array = _as_numpy(name, wanted[name]), arrays[name]
-        if (leaf.shape, leaf.dtype) != (array.shape, array.dtype):
+        dtype = leaf.dtype.newbyteorder("=")
+        if (leaf.shape, dtype) != (array.shape, array.dtype):
             problems.append(
-                f"  {name}: expected {leaf.dtype} of shape {leaf.shape}, got {array.dtype} of "
+                f"  {name}: expected {dtype} of shape {leaf.shape}, got {array.dtype} of "
                 f"shape {array.shape}"
             )
     if problems:
@@ -97,11 +109,39 @@ def load_metadata(path: str | Path) -> dict[str, Any]:
     Raises:
         FileError: the file is missing or damaged.
     """
-    _, metadata = safetensors.read(path)
+    _, metadata = _read(path)
     try:
         return json.loads(metadata.get(_METADATA, "{}"))
     except ValueError as error:
         raise FileError(f"the metadata of {str(path)!r} is not valid: {error}") from error
+
+
+def _read(path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays and the metadata of a safetensors file."""
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+    except OSError as error:
+        raise FileError(f"cannot read {str(path)!r}: {error}") from error
+    except (safetensors.SafetensorError, AttributeError) as error:  # a dtype that NumPy lacks
+        raise FileError(
+            f"{str(path)!r} is damaged or no safetensors file of NumPy's dtypes: {error}; use "
+            "another copy of the file"
+        ) from error
+    if metadata.get(_CHECKSUM) not in (None, _checksum(arrays)):
+        raise FileError(
+            f"{str(path)!r} is damaged: the checksum of its arrays differs; use another copy of "
+            "the file"
+        )
+    return arrays, metadata
+
+
+def _checksum(arrays) -> str:
+    checksum = 0
+    for name in sorted(arrays):
+        checksum = zlib.crc32(arrays[name].tobytes(), checksum)
+    return f"{checksum:08x}"
 
 
 def _named_leaves(tree):
@@ -118,9 +158,19 @@ def _as_numpy(name, leaf) -> np.ndarray:
     return np.asarray(leaf)
 
 
+def _stored(name, array):
+    """The array as the library needs it: of a dtype it knows, little-endian, without gaps."""
+    array = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
+    if array.dtype not in _DTYPES:
+        raise FxTypeError(
+            f"checkpoint.save: {name!r} has dtype {array.dtype}, expected one of "
+            f"{', '.join(sorted(map(str, _DTYPES)))}; convert it, or save its parts (real and imag "
+            "of complex128, random.key_data of a key)"
+        )
+    return array
+
+
 def _like(leaf, array):
     if isinstance(leaf, Array):
         return jnp.asarray(array)
-    if isinstance(leaf, (np.ndarray, np.generic)):
-        return array.copy()  # writable, and not tied to the file's bytes
-    return array.item()
+    return array if isinstance(leaf, (np.ndarray, np.generic)) else array.item()

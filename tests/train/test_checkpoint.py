@@ -1,9 +1,12 @@
 """Pytrees come back from files as they were, or with a message that names what differs."""
 
+import math
 from typing import NamedTuple
 
+import ml_dtypes
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import fx
 import fx.numpy as jnp
@@ -90,3 +93,48 @@ def test_a_damaged_file(tmp_path):
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(FileError, match="checksum"):
         checkpoint.load(tmp_path / "a", state())
+
+
+def test_truncated_and_foreign_files(tmp_path):
+    checkpoint.save(tmp_path / "a", state())
+    content = (tmp_path / "a").read_bytes()
+    for damaged in (b"", content[:7], content[:100], content[:-1], content + b"0", b"GIF89a" * 9):
+        (tmp_path / "b").write_bytes(damaged)
+        with pytest.raises(FileError, match=r"/b' is damaged or no safetensors file.*another copy"):
+            checkpoint.load(tmp_path / "b")
+    with pytest.raises(FileError, match=r"cannot read .*nowhere"):
+        checkpoint.load(tmp_path / "nowhere")
+    with pytest.raises(FileError, match="cannot read"):
+        checkpoint.load(tmp_path)
+
+
+def test_a_failed_save_keeps_the_former_file(tmp_path):
+    checkpoint.save(tmp_path / "a", {"x": jnp.ones(2)})
+    with pytest.raises(FxTypeError, match=r"'x' has dtype complex128.*real and imag"):
+        checkpoint.save(tmp_path / "a", {"x": np.ones(2, np.complex128)})
+    with pytest.raises(FileError, match="cannot write"):
+        checkpoint.save(tmp_path / "nowhere" / "a", {"x": jnp.ones(2)})
+    assert checkpoint.load(tmp_path / "a")["x"].shape == (2,)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "c8", ">f4", ">i2"]
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("shape", [(), (0, 3), (2, 3)])
+def test_any_dtype_and_memory_layout(tmp_path, dtype, shape):
+    array = np.arange(math.prod(shape)).reshape(shape).astype(dtype)
+    for laid_out in (array, array.T, array[..., ::-1] if shape else array):
+        checkpoint.save(tmp_path / "a", [laid_out])
+        (got,) = safetensors.numpy.load_file(tmp_path / "a").values()  # as other programs read it
+        (own,) = checkpoint.load(tmp_path / "a", [laid_out])
+        for back in (got, own):
+            np.testing.assert_array_equal(back, laid_out)
+            assert back.dtype == array.dtype.newbyteorder("=")
+
+
+def test_files_of_other_programs(tmp_path):
+    safetensors.numpy.save_file({"w": np.ones((2, 3))}, tmp_path / "a", {"by": "someone"})
+    assert checkpoint.load(tmp_path / "a")["w"].shape == (2, 3)
+    assert checkpoint.load_metadata(tmp_path / "a") == {}

@@ -1,13 +1,16 @@
 """The command line: what it refuses and why, what it prints, and Ctrl-C in a real process."""
 
+import os
 import re
 import signal
 import subprocess
 import sys
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
+import fx
 from fx.train.cli import main
 from fx.train.config import Config
 
@@ -131,3 +134,22 @@ def test_the_defaults_reach_98_percent(capsys, tmp_path):
     assert main(["--out", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert float(re.search(r"test accuracy ([\d.]+) %", out)[1]) >= 98.0
+
+
+@pytest.mark.parametrize("package", ["matplotlib", "safetensors"])
+def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path, package):
+    (tmp_path / f"{package}.py").write_text(
+        f"raise ModuleNotFoundError('No module', name={package!r})"
+    )
+    paths = [str(tmp_path), str(Path(fx.__file__).parent.parent)]
+    done = subprocess.run(
+        [sys.executable, "-m", "fx"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"python -m fx needs {package}, which is not installed; install it with: "
+        "pip install 'fx[train]'"
+    ]
