@@ -57,16 +57,37 @@ from fx.transforms.jacobian import hessian, jacfwd, jacobian, jacrev
 from fx.transforms.mapping import vmap
 
 if _TYPE_CHECKING:
-    from fx import data, flatten_util, nn, optim, random, testing, train
+    from fx import (
+        ad_checkpoint,
+        data,
+        experimental,
+        flatten_util,
+        nn,
+        optim,
+        random,
+        testing,
+        train,
+    )
 
 __version__ = "0.1.0"
 
-_LAZY = ("data", "flatten_util", "nn", "optim", "random", "testing", "train")
+_LAZY = (
+    "ad_checkpoint",
+    "data",
+    "experimental",
+    "flatten_util",
+    "nn",
+    "optim",
+    "random",
+    "testing",
+    "train",
+)
 
 __all__ = [
     "Array",
     "ShapeDtypeStruct",
     "ShapedArray",
+    "ad_checkpoint",
     "block_until_ready",
     "check_tracer_leaks",
     "checking_leaks",
@@ -96,6 +117,7 @@ __all__ = [
     "ensure_compile_time_eval",
     "errors",
     "eval_shape",
+    "experimental",
     "flatten_util",
     "grad",
     "hessian",

@@ -17,11 +17,13 @@ from fx import dtypes
 from fx.core.array import Array, aval_of, to_array
 from fx.core.avals import ShapedArray
 from fx.core.primitive import AxisData, P, Primitive
-from fx.errors import FxTypeError, FxValueError, ShapeError, public
-from fx.pytree import tree_flatten, tree_map, tree_unflatten
+from fx.errors import FxError, FxTypeError, FxValueError, ShapeError, public
+from fx.pytree import tree_flatten, tree_unflatten
 from fx.transforms.stage import name_of
 from fx.transforms.vmap import materialize, move_axis
 
+# Kinds of numbers in order of what they hold; others (bfloat16, keys) count as floats.
+_RANKS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 _METHODS = ("sequential", "sequential_unrolled", "expand_dims", "broadcast_all")
 
 
@@ -48,6 +50,11 @@ class Callback(Primitive):
                 raise ShapeError(
                     f"{self.name}: {name_of(function)} returned an array of shape {out.shape}, "
                     f"but result_shape_dtypes says {aval.short()}."
+                )
+            if _RANKS.get(out.dtype.kind, 2) > _RANKS.get(aval.dtype.kind, 2):
+                raise FxTypeError(
+                    f"{self.name}: {name_of(function)} returned {dtypes.short_name(out.dtype)}, "
+                    f"which does not fit {aval.short()} of result_shape_dtypes."
                 )
         return [np.asarray(o, a.dtype) for o, a in zip(outs, results, strict=True)]
 
@@ -212,6 +219,8 @@ def debug_callback(
         >>> fx.jit(lambda x: fx.debug.callback(lambda v: print("x is", v), x))(3.0)
         x is 3.0
     """
+    if not callable(callback):
+        raise FxTypeError(f"debug.callback expects a function, got {type(callback).__name__}.")
 
     def ignoring(*inner: Any, **named: Any) -> tuple[()]:
         callback(*inner, **named)
@@ -221,17 +230,38 @@ def debug_callback(
     _bind(debug_callback_p, ignoring, (), "sequential", args, kwargs)
 
 
-class _Checked(string.Formatter):
-    """Formats, and complains of arguments that the format does not use."""
+class _Places(string.Formatter):
+    """Finds the places of a format without formatting arguments: they may be traced."""
+
+    unused: Sequence[str] = ()
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        return ""
+
+    def convert_field(self, value: Any, conversion: Any) -> Any:
+        return value
 
     def check_unused_args(self, used_args: Any, args: Any, kwargs: Any) -> None:
-        unused = [str(i) for i in range(len(args)) if i not in used_args]
-        unused += [k for k in kwargs if k not in used_args]
-        if unused:
-            raise FxValueError(
-                f"debug.print: the format does not use the argument(s) {', '.join(unused)}. Each "
-                "needs a place, e.g. debug.print('x = {}', x)."
-            )
+        self.unused = [str(i) for i in range(len(args)) if i not in used_args]
+        self.unused += [k for k in kwargs if k not in used_args]
+
+
+def _check_format(fmt: str, args: Any, kwargs: Any) -> None:
+    """Raise for a wrong format where it is written, not where it is printed."""
+    places = _Places()
+    try:
+        places.format(fmt, *args, **kwargs)
+    except (IndexError, KeyError) as error:
+        if isinstance(error, FxError):
+            raise
+        raise FxValueError(
+            f"debug.print: the format {fmt!r} names an argument that is not given ({error})."
+        ) from None
+    if places.unused:
+        raise FxValueError(
+            f"debug.print: the format does not use the argument(s) {', '.join(places.unused)}. "
+            "Each needs a place, e.g. debug.print('x = {}', x)."
+        )
 
 
 @public
@@ -252,7 +282,7 @@ def debug_print(fmt: str, *args: Any, ordered: bool = False, **kwargs: Any) -> N
         >>> _ = f(1.5)
         x = 1.5
     """
-    _Checked().format(fmt, *args, **kwargs)  # wrong formats fail where they are written
+    _check_format(fmt, args, kwargs)
     leaves, tree = tree_flatten((args, kwargs))
     traced = [isinstance(x, (Array, np.ndarray, np.generic)) for x in leaves]
     fixed = [None if t else x for x, t in zip(leaves, traced, strict=True)]
@@ -261,8 +291,9 @@ def debug_print(fmt: str, *args: Any, ordered: bool = False, **kwargs: Any) -> N
         items = iter(values)
         full = [next(items) if t else f for f, t in zip(fixed, traced, strict=True)]
         inner, named = tree_unflatten(tree, full)
-        inner, named = tree_map(_printable, (inner, named))
-        sys.stdout.write(_Checked().format(fmt, *inner, **named) + "\n")
+        inner = [_printable(x) for x in inner]
+        named = {k: _printable(x) for k, x in named.items()}
+        sys.stdout.write(fmt.format(*inner, **named) + "\n")
         sys.stdout.flush()
 
     debug_callback(show, *[x for x, t in zip(leaves, traced, strict=True) if t], ordered=ordered)

@@ -178,8 +178,8 @@ def test_batched_products_are_told_apart():
 
 
 def named(x):
-    x = fx.calls.checkpoint.checkpoint_name(jnp.sin(x), "a")
-    x = fx.calls.checkpoint.checkpoint_name(jnp.sin(x), "b")
+    x = fx.ad_checkpoint.checkpoint_name(jnp.sin(x), "a")
+    x = fx.ad_checkpoint.checkpoint_name(jnp.sin(x), "b")
     return jnp.sum(jnp.sin(x))
 
 
