@@ -20,7 +20,7 @@ from fx.core.array import Array
 from fx.core.ir import Jaxpr, subjaxprs
 from fx.transforms.stage import stage
 from tests.laws import flat
-from tests.op_rows import calls, elementwise, randomness, structural  # noqa: F401
+from tests.op_rows import calls, elementwise, linalg, randomness, structural  # noqa: F401
 from tests.op_rows.row import ROWS, Arg, Row
 
 __all__ = ["TABLE", "Arg", "Row", "primitives_in", "traced"]

@@ -283,6 +283,201 @@ def _substitute(xp: ModuleType, a: Array, x: Array, lower: bool, unit_diagonal: 
             row /= a[..., i : i + 1, i : i + 1]
 
 
+def solve(xp: ModuleType, a: Array, b: Array) -> Array:
+    """Solve ``a @ x = b`` by elimination with partial pivoting.
+
+    Args:
+      a: shape ``(*B, n, n)``.
+      b: shape ``(*B, n, k)``; the same dtype.
+
+    Returns:
+      ``x``, an array like ``b``; infinities and NaN where ``a`` is singular.
+
+    Example:
+      >>> solve(np, np.array([[2.0, 0.0], [0.0, 4.0]]), np.ones((2, 1))).tolist()
+      [[0.5], [0.25]]
+    """
+    try:
+        return xp.linalg.solve(a, b)
+    except np.linalg.LinAlgError:  # the zero pivot divides instead
+        packed, _, order = lu(xp, a)
+        y = xp.take_along_axis(b, order[..., None], axis=-2)
+        y = triangular_solve(xp, packed, y, left_side=True, lower=True, unit_diagonal=True)
+        return triangular_solve(xp, packed, y, left_side=True)
+
+
+def tridiagonal_solve(xp: ModuleType, dl: Array, d: Array, du: Array, b: Array) -> Array:
+    """Solve ``a @ x = b`` for tridiagonal ``a``, by elimination with partial pivoting.
+
+    Args:
+      dl, d, du: shape ``(*B, n)``, below, on and above the diagonal: row ``i`` of ``a`` has
+        ``dl[i], d[i], du[i]`` at ``i - 1, i, i + 1``; ``dl[0]`` and ``du[n - 1]`` are not read.
+      b: shape ``(*B, n, k)``; the same dtype.
+
+    Returns:
+      ``x``, an array like ``b``; infinities and NaN where ``a`` is singular.
+
+    Example:
+      >>> d, off = np.array([2.0, 2.0]), np.array([0.0, 0.0])
+      >>> tridiagonal_solve(np, off, d, off, np.ones((2, 1))).tolist()
+      [[0.5], [0.5]]
+    """
+    n = d.shape[-1]
+    # Row i becomes first[i], second[i], third[i] at columns i, i + 1, i + 2.
+    first, second, x = xp.array(d), xp.array(du), xp.array(b)
+    third = xp.zeros_like(second)
+    if n:
+        second[..., -1] = 0
+    for i in range(n - 1):
+        pivot, below = first[..., i].copy(), dl[..., i + 1]
+        swap = _size(xp, pivot) < _size(xp, below)
+        rows = [
+            (pivot, below),
+            (second[..., i].copy(), first[..., i + 1].copy()),
+            (third[..., i].copy(), second[..., i + 1].copy()),
+        ]
+        upper = [xp.where(swap, q, p) for p, q in rows]
+        lower = [xp.where(swap, p, q) for p, q in rows]
+        factor = lower[0] / xp.where(upper[0] == 0, 1, upper[0])
+        first[..., i], second[..., i], third[..., i] = upper
+        first[..., i + 1] = lower[1] - factor * upper[1]
+        second[..., i + 1] = lower[2] - factor * upper[2]
+        top, bottom = x[..., i, :].copy(), x[..., i + 1, :].copy()
+        x[..., i, :] = xp.where(swap[..., None], bottom, top)
+        x[..., i + 1, :] = xp.where(swap[..., None], top, bottom)
+        x[..., i + 1, :] -= factor[..., None] * x[..., i, :]
+    for i in reversed(range(n)):
+        if i + 1 < n:
+            x[..., i, :] -= second[..., i, None] * x[..., i + 1, :]
+        if i + 2 < n:
+            x[..., i, :] -= third[..., i, None] * x[..., i + 2, :]
+        x[..., i, :] /= first[..., i, None]
+    return x
+
+
+def adjugate(xp: ModuleType, a: Array) -> Array:
+    """Transposed matrices of cofactors, so that ``a @ adjugate(a) = det(a) * I``.
+
+    From ``a = u * s @ vh``: the adjugate of a product is the reversed product of the adjugates,
+    and those of orthonormal and diagonal matrices are simple. So no division is done, and
+    singular matrices are no exception.
+
+    Args:
+      a: shape ``(*B, n, n)``.
+
+    Returns:
+      An array like ``a``.
+
+    Example:
+      >>> adjugate(np, np.array([[3.0, 0.0], [0.0, 0.0]])).round(12).tolist()
+      [[0.0, 0.0], [0.0, 3.0]]
+    """
+    u, s, vh = svd(xp, a)
+    one = xp.ones_like(s[..., :1])
+    before = xp.cumprod(xp.concatenate([one, s[..., :-1]], axis=-1), axis=-1)
+    after = xp.concatenate([s[..., 1:], one], axis=-1) if s.shape[-1] else s
+    after = xp.cumprod(after[..., ::-1], axis=-1)[..., ::-1]
+    scale = (xp.linalg.det(u) * xp.linalg.det(vh))[..., None]
+    return _adjoint(xp, vh) * (before * after * scale)[..., None, :] @ _adjoint(xp, u)
+
+
+def _adjoint(xp: ModuleType, x: Array) -> Array:
+    return xp.conj(xp.swapaxes(x, -1, -2))
+
+
+def left_eigenvectors(xp: ModuleType, a: Array, w: Array) -> Array:
+    """Left eigenvectors ``v.conj().T @ a = w * v.conj().T`` for the eigenvalues of `eig`.
+
+    Args:
+      a: shape ``(*B, n, n)``.
+      w: shape ``(*B, n)``, complex.
+
+    Returns:
+      Complex vectors of norm 1 in the columns of an array of shape ``(*B, n, n)``.
+
+    Example:
+      >>> left_eigenvectors(np, np.array([[1.0, 1.0], [0.0, 2.0]]), np.array([1 + 0j, 2])).shape
+      (2, 2)
+    """
+    found, v = eig(xp, _adjoint(xp, a))
+    # The adjoint has the conjugate eigenvalues, in another order: each takes the nearest left.
+    distance = xp.abs(xp.conj(w)[..., :, None] - found[..., None, :])
+    order = xp.zeros(w.shape, xp.int64)
+    for i in range(w.shape[-1]):
+        nearest = distance[..., i, :].argmin(axis=-1)
+        order[..., i] = nearest
+        xp.put_along_axis(distance, nearest[..., None, None], xp.inf, axis=-1)
+    return xp.take_along_axis(v, order[..., None, :], axis=-1)
+
+
+def geqrf(xp: ModuleType, a: Array) -> tuple[Array, Array]:
+    """QR as LAPACK packs it.
+
+    Args:
+      a: shape ``(*B, m, n)``; let ``k = min(m, n)``.
+
+    Returns:
+      An array like ``a`` with ``r`` on and above the diagonal and Householder vectors below it
+      (their first element, 1, left out), and their factors ``taus`` of shape ``(*B, k)``.
+
+    Example:
+      >>> packed, taus = geqrf(np, np.ones((3, 2)))
+      >>> packed.shape, taus.shape
+      ((3, 2), (2,))
+    """
+    packed, taus = xp.linalg.qr(a, mode="raw")
+    return xp.ascontiguousarray(xp.swapaxes(packed, -1, -2)), taus
+
+
+def householder_product(xp: ModuleType, a: Array, taus: Array) -> Array:
+    """The first columns of ``h[0] @ h[1] @ ...``, where ``h[i] = I - taus[i] * v v^H``.
+
+    Args:
+      a: shape ``(*B, m, n)``, ``m >= n``; ``v`` is column ``i`` with 1 at ``i`` and zeros above.
+      taus: shape ``(*B, k)``, ``k <= n``.
+
+    Returns:
+      An array like ``a``.
+
+    Example:
+      >>> householder_product(np, np.zeros((2, 1)), np.array([2.0])).tolist()
+      [[-1.0], [0.0]]
+    """
+    m, n = a.shape[-2:]
+    out = xp.array(xp.broadcast_to(xp.eye(m, n, dtype=a.dtype), a.shape))
+    for i in reversed(range(taus.shape[-1])):
+        v = xp.array(a[..., i:, i : i + 1])
+        v[..., 0, 0] = 1
+        rest = out[..., i:, :]
+        rest -= taus[..., i, None, None] * v @ (_adjoint(xp, v) @ rest)
+    return out
+
+
+def pivots_to_permutation(xp: ModuleType, pivots: Array, size: int) -> Array:
+    """The order of rows after exchanging row 0 with row ``pivots[0]``, then 1, and so on.
+
+    Args:
+      pivots: integers of shape ``(*B, k)``.
+      size: the number of rows, at least ``k``.
+
+    Returns:
+      An array of shape ``(*B, size)`` and the dtype of ``pivots``.
+
+    Example:
+      >>> pivots_to_permutation(np, np.array([2, 2]), 3).tolist()
+      [2, 0, 1]
+    """
+    *batch, k = pivots.shape
+    flat = pivots.reshape(math.prod(batch), k)
+    order = xp.tile(xp.arange(size, dtype=pivots.dtype), (len(flat), 1))
+    rows = xp.arange(len(flat))
+    for i in range(k):
+        chosen = order[rows, flat[:, i]]
+        order[rows, flat[:, i]] = order[:, i]
+        order[:, i] = chosen
+    return order.reshape(*batch, size)
+
+
 def _nan_where_impossible(
     xp: ModuleType, decompose: Callable[[Array], tuple[Array, ...]], a: Array
 ) -> tuple[Array, ...]:
