@@ -65,7 +65,8 @@ def scale_by_distance_over_gradients(
         squares = tree.map(lambda s, g: s + jnp.sum(abs_sq(g)), state.grad_sum_of_squares, updates)
 
         def rescale(g: Any, d: Any, s: Any) -> Any:
-            return scalar(global_scale * (d / jnp.sqrt(s + eps)), g) * g
+            # The sum has shape (1,), as in Optax; a number's updates shall stay a number.
+            return scalar(jnp.reshape(global_scale * (d / jnp.sqrt(s + eps)), ()), g) * g
 
         out = tree.map(rescale, updates, distance, squares)
         return out, ScaleByDistanceOverGradientsState(distance, squares, state.init_params)
