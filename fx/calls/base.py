@@ -14,8 +14,10 @@ from fx.core.avals import ShapedArray
 from fx.core.backend import get_backend
 from fx.core.check import expect_types
 from fx.core.ir import Jaxpr, subjaxprs
-from fx.core.primitive import Primitive
+from fx.core.primitive import Linear, Primitive
 from fx.core.trace import Tracer, state
+from fx.transforms.transpose import transpose_jaxpr
+from fx.util import merge_mask
 
 
 def jaxpr_axes(jaxpr: Jaxpr) -> frozenset[Any]:
@@ -42,6 +44,19 @@ def compiled(jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
 def run_jaxpr(jaxpr: Jaxpr, arrays: Sequence[Any]) -> list[Any]:
     """Evaluate a jaxpr on raw arrays."""
     return compiled(jaxpr)(arrays)
+
+
+def transpose_call(
+    primitive: Primitive, cts: Sequence[Any], args: Sequence[Any], jaxpr: Jaxpr, **params: Any
+) -> list[Any]:
+    """Cotangents of a call of `jaxpr` on `args`: a call of its transpose."""
+    is_linear = [isinstance(a, Linear) for a in args]
+    backward, nonzero = transpose_jaxpr(jaxpr, is_linear, [ct is not None for ct in cts])
+    known = [a for a in args if not isinstance(a, Linear)]
+    given = [ct for ct in cts if ct is not None]
+    outs = primitive.bind(*known, *given, jaxpr=backward, **params)
+    linear = merge_mask(nonzero, outs, [None] * nonzero.count(False))
+    return merge_mask(is_linear, linear, [None] * is_linear.count(False))
 
 
 class CallPrimitive(Primitive):

@@ -12,7 +12,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fx.calls.base import CallPrimitive, run_jaxpr
+from fx.calls.base import CallPrimitive, run_jaxpr, transpose_call
 from fx.calls.jit import jit_p
 from fx.core.array import Array, aval_of, to_array
 from fx.core.avals import ShapedArray
@@ -73,6 +73,9 @@ class CheckpointPrimitive(CallPrimitive):
             active_out=on,
         )
         return outs[:split], merge_mask(on, touts, [None] * on.count(False))
+
+    def transpose(self, cts: Sequence[Any], *args: Any, jaxpr: Jaxpr, policy: Any) -> list[Any]:
+        return transpose_call(self, cts, args, jaxpr, policy=policy)
 
     def batch(
         self,

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fx import dtypes
-from fx.calls.base import CallPrimitive, run_jaxpr
+from fx.calls.base import CallPrimitive, run_jaxpr, transpose_call
 from fx.calls.closures import closure_convert
+from fx.calls.jit import jit_p
 from fx.config import detours
 from fx.core.array import Array, aval_of, to_array
 from fx.core.avals import ShapedArray
@@ -143,6 +144,10 @@ class CustomJVPCall(CustomCall):
         linear: Any = next(t._trace for t in tangents if t is not None)
         with linear.user_rule():
             return self.jvp_call(primals, tangents, jaxpr=jaxpr, rules=rules)
+
+    def transpose(self, cts: Sequence[Any], *args: Any, jaxpr: Jaxpr, rules: Any) -> list[Any]:
+        # A linear function; its transpose needs no rule of the user.
+        return transpose_call(jit_p, cts, args, jaxpr, name=self.name)
 
     def skip_free(self, free: Sequence[ShapedArray], rules: tuple[Flat, ...]) -> tuple[Flat, ...]:
         (rule,), count = rules, len(free)

@@ -17,21 +17,20 @@ from typing import Any
 import numpy as np
 
 from fx import dtypes
-from fx.calls.base import CallPrimitive, run_jaxpr
+from fx.calls.base import CallPrimitive, run_jaxpr, transpose_call
 from fx.config import config, detours
 from fx.core.array import Array, aval_of, is_arraylike, to_array
 from fx.core.avals import ShapedArray, ShapeDtypeStruct
 from fx.core.backend import get_backend
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr
-from fx.core.primitive import AxisData, Linear
+from fx.core.primitive import AxisData
 from fx.core.trace import Tracer, state
 from fx.errors import FxTypeError, FxValueError, hide_frames, public
 from fx.pytree import tree_flatten, tree_unflatten
 from fx.transforms.jvp import jvp_jaxpr
 from fx.transforms.linearize import linearize_jaxpr
 from fx.transforms.stage import FlatFunction, arg_names, hoist, name_of, origin_of, stage
-from fx.transforms.transpose import transpose_jaxpr
 from fx.transforms.vmap import batch_jaxpr, move_axis
 from fx.util import merge_mask
 
@@ -72,13 +71,7 @@ class JitPrimitive(CallPrimitive):
         return outs[:split], merge_mask(parts.active_out, linear, zeros)
 
     def transpose(self, cts: Sequence[Any], *args: Any, jaxpr: Jaxpr, name: str) -> list[Any]:
-        is_linear = [isinstance(a, Linear) for a in args]
-        backward, nonzero = transpose_jaxpr(jaxpr, is_linear, [ct is not None for ct in cts])
-        known = [a for a in args if not isinstance(a, Linear)]
-        given = [ct for ct in cts if ct is not None]
-        outs = self.bind(*known, *given, jaxpr=backward, name=name)
-        linear = merge_mask(nonzero, outs, [None] * nonzero.count(False))
-        return merge_mask(is_linear, linear, [None] * is_linear.count(False))
+        return transpose_call(self, cts, args, jaxpr, name=name)
 
     def batch(
         self, axis: AxisData, args: Sequence[Any], dims: Sequence[Any], *, jaxpr: Jaxpr, name: str
