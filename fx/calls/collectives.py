@@ -7,81 +7,20 @@ device fails, the others stop.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fx.calls.base import innermost_axis_trace
+from fx.calls.communicator import standing, unbound
 from fx.core.array import to_array
 from fx.core.avals import ShapedArray
 from fx.core.primitive import P, Primitive, lit, zeros
 from fx.core.trace import state
-from fx.errors import FxNameError, FxTypeError, FxValueError, ShapeError, public
+from fx.errors import FxTypeError, FxValueError, ShapeError, public
 from fx.pytree import tree_map
 from fx.transforms.vmap import add_axis, materialize, move_axis
-
-
-# ------------------------------------------------------------------ threads that meet
-class Communicator:
-    """The meeting point of the threads of one pmap call."""
-
-    def __init__(self, size: int):
-        self.size = size
-        self.barrier = threading.Barrier(size)
-        self.slots: list[Any] = [None] * size
-        self.shared: Any = None
-
-    def exchange(self, rank: int, value: Any) -> list[Any]:
-        """The values of all ranks."""
-        self.slots[rank] = value
-        self.barrier.wait()
-        values = list(self.slots)
-        self.barrier.wait()
-        return values
-
-    def reduce(self, rank: int, value: Any, combine: Callable[..., Any]) -> Any:
-        """The reduction over all ranks; each combines its part of the elements, in rank order."""
-        self.slots[rank] = np.ascontiguousarray(value).reshape(-1)
-        if rank == 0:
-            self.shared = np.empty(value.shape, value.dtype)
-        self.barrier.wait()
-        flat = self.shared.reshape(-1)
-        count = flat.size
-        low, high = count * rank // self.size, count * (rank + 1) // self.size
-        if high > low:
-            part = flat[low:high]
-            part[...] = self.slots[0][low:high]
-            for other in self.slots[1:]:
-                combine(part, other[low:high], out=part)
-        self.barrier.wait()
-        result = self.shared
-        self.barrier.wait()
-        return result
-
-
-class _Current(threading.local):
-    def __init__(self) -> None:
-        self.ranks: dict[Any, tuple[Communicator, int]] = {}  # axis name -> where the thread stands
-
-
-current = _Current()
-
-
-def _standing(name: Any) -> tuple[Communicator, int]:
-    try:
-        return current.ranks[name]
-    except KeyError:
-        raise unbound(name) from None
-
-
-def unbound(name: Any, what: str = "a collective") -> FxNameError:
-    """The error for an axis name that nothing binds."""
-    return FxNameError(
-        f"{what} over an unbound axis name {name!r}: no enclosing vmap or pmap has "
-        f"axis_name={name!r}; bound here: {sorted(map(repr, state.axes)) or 'none'}."
-    )
 
 
 # ------------------------------------------------------------------ the family
@@ -139,7 +78,7 @@ class Reduce(Collective):
 
     def impl(self, xp: Any, x: Any, *, axes: tuple[Any, ...]) -> Any:
         for name in axes:
-            meeting, rank = _standing(name)
+            meeting, rank = standing(name)
             x = meeting.reduce(rank, x, getattr(xp, self.combine))
         return x
 
@@ -188,7 +127,7 @@ class AllGather(LinearCollective):
         return x.update(shape=tuple(shape))
 
     def impl(self, xp: Any, x: Any, *, axes: Any, size: int, dimension: int, tiled: bool) -> Any:
-        meeting, rank = _standing(axes[0])
+        meeting, rank = standing(axes[0])
         values = meeting.exchange(rank, x)
         return xp.concatenate(values, dimension) if tiled else xp.stack(values, dimension)
 
@@ -238,7 +177,7 @@ class PsumScatter(LinearCollective):
         return x.update(shape=tuple(shape))
 
     def impl(self, xp: Any, x: Any, *, axes: Any, size: int, dimension: int, tiled: bool) -> Any:
-        meeting, rank = _standing(axes[0])
+        meeting, rank = standing(axes[0])
         total = meeting.reduce(rank, x, xp.add)
         if not tiled:
             return xp.take(total, rank, dimension)
@@ -288,7 +227,7 @@ class AllToAll(LinearCollective):
         return x.update(shape=tuple(shape))
 
     def impl(self, xp: Any, x: Any, *, axes: Any, size: int, split: int, concat: int) -> Any:
-        meeting, rank = _standing(axes[0])
+        meeting, rank = standing(axes[0])
         parts = meeting.exchange(rank, xp.split(x, size, split))
         return xp.concatenate([p[rank] for p in parts], concat)
 
@@ -327,7 +266,7 @@ class Ppermute(LinearCollective):
     name = "ppermute"
 
     def impl(self, xp: Any, x: Any, *, axes: Any, perm: tuple[tuple[int, int], ...]) -> Any:
-        meeting, rank = _standing(axes[0])
+        meeting, rank = standing(axes[0])
         values = meeting.exchange(rank, x)
         source = next((s for s, d in perm if d == rank), None)
         return xp.zeros_like(x) if source is None else values[source]
@@ -363,7 +302,7 @@ class AxisIndex(Collective):
         return ShapedArray((), np.dtype(np.int32))
 
     def impl(self, xp: Any, *, axes: Any) -> Any:
-        return xp.asarray(_standing(axes[0])[1], np.int32)
+        return xp.asarray(standing(axes[0])[1], np.int32)
 
     def batch(self, axis: Any, args: Any, dims: Any, *, axes: Any) -> Any:
         return P.iota(dtype=np.dtype(np.int32), shape=(axis.size,), dimension=0), 0

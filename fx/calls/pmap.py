@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fx.calls.base import CallPrimitive, compiled
-from fx.calls.collectives import Communicator, current
+from fx.calls.communicator import Communicator, current
 from fx.calls.jit import JitFunction
 from fx.config import config
 from fx.core.array import aval_of

@@ -110,7 +110,6 @@ from fx.numpy.constants import (
     unsignedinteger,
 )
 from fx.numpy.creation import (
-    arange,
     array,
     asarray,
     astype,
@@ -120,10 +119,7 @@ from fx.numpy.creation import (
     eye,
     full,
     full_like,
-    geomspace,
     identity,
-    linspace,
-    logspace,
     ones,
     ones_like,
     zeros,
@@ -222,6 +218,7 @@ from fx.numpy.grids import (
     save,
     savez,
 )
+from fx.numpy.histograms import bincount, histogram, histogram2d, histogram_bin_edges, histogramdd
 from fx.numpy.joining import (
     append,
     array_split,
@@ -294,6 +291,7 @@ from fx.numpy.manipulation import (
     tile,
     transpose,
 )
+from fx.numpy.moments import mean, std, var
 from fx.numpy.nan_reductions import (
     nanargmax,
     nanargmin,
@@ -304,6 +302,15 @@ from fx.numpy.nan_reductions import (
     nanstd,
     nansum,
     nanvar,
+)
+from fx.numpy.positions import (
+    place,
+    put,
+    put_along_axis,
+    ravel_multi_index,
+    take,
+    take_along_axis,
+    unravel_index,
 )
 from fx.numpy.products import (
     cross,
@@ -318,6 +325,8 @@ from fx.numpy.products import (
     vecdot,
     vecmat,
 )
+from fx.numpy.quantiles import median, nanmedian, nanpercentile, nanquantile, percentile, quantile
+from fx.numpy.ranges import arange, geomspace, linspace, logspace
 from fx.numpy.reductions import (
     all,
     amax,
@@ -327,13 +336,10 @@ from fx.numpy.reductions import (
     argmin,
     count_nonzero,
     max,
-    mean,
     min,
     prod,
     ptp,
-    std,
     sum,
-    var,
 )
 from fx.numpy.rounding import (
     angle,
@@ -357,14 +363,7 @@ from fx.numpy.selection import (
     flatnonzero,
     nonzero,
     piecewise,
-    place,
-    put,
-    put_along_axis,
-    ravel_multi_index,
     select,
-    take,
-    take_along_axis,
-    unravel_index,
     where,
 )
 from fx.numpy.sets import (
@@ -401,22 +400,7 @@ from fx.numpy.sorting import (
     sort_complex,
     top_k,
 )
-from fx.numpy.statistics import (
-    average,
-    bincount,
-    corrcoef,
-    cov,
-    histogram,
-    histogram2d,
-    histogram_bin_edges,
-    histogramdd,
-    median,
-    nanmedian,
-    nanpercentile,
-    nanquantile,
-    percentile,
-    quantile,
-)
+from fx.numpy.statistics import average, corrcoef, cov
 
 __all__ = [
     "ComplexWarning",

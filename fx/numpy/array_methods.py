@@ -26,7 +26,9 @@ from fx.numpy import (
     formatting,
     indexing,
     manipulation,
+    moments,
     operators,
+    positions,
     products,
     reductions,
     rounding,
@@ -170,7 +172,7 @@ def _take(
     fill_value: Any = None,
 ) -> Array:
     """Elements at positions along an axis; see `fx.numpy.take`."""
-    return selection.take(
+    return positions.take(
         self, indices, axis, out, mode, unique_indices, indices_are_sorted, fill_value
     )
 
@@ -247,7 +249,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "diagonal": diagonals.diagonal,
     "dot": products.dot,
     "max": reductions.max,
-    "mean": reductions.mean,
+    "mean": moments.mean,
     "min": reductions.min,
     "nonzero": selection.nonzero,
     "prod": reductions.prod,
@@ -258,11 +260,11 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "searchsorted": sorting.searchsorted,
     "sort": sorting.sort,
     "squeeze": manipulation.squeeze,
-    "std": reductions.std,
+    "std": moments.std,
     "sum": reductions.sum,
     "swapaxes": manipulation.swapaxes,
     "trace": diagonals.trace,
-    "var": reductions.var,
+    "var": moments.var,
     "clone": creation.copy,
     "astype": _astype,
     "flatten": _flatten,

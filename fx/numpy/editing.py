@@ -18,7 +18,7 @@ from fx.errors import (
     TracerIntegerConversionError,
     public,
 )
-from fx.numpy import reductions
+from fx.numpy import moments, reductions
 from fx.numpy.creation import make_array
 from fx.numpy.cumulative import cut
 from fx.numpy.manipulation import reshaped
@@ -190,7 +190,7 @@ def _pad_odd(x: Any, axis: int, before: int, after: int, mode: str) -> Any:
 _STATISTICS: dict[str, Callable[..., Any]] = {
     "maximum": reductions.max,
     "minimum": reductions.min,
-    "mean": reductions.mean,
+    "mean": moments.mean,
 }
 
 

@@ -11,10 +11,11 @@ from fx import dtypes
 from fx.core.array import Array
 from fx.core.primitive import P
 from fx.errors import FxTypeError, FxValueError, ShapeError, public
-from fx.numpy.creation import arange, linspace, make_array
+from fx.numpy.creation import make_array
 from fx.numpy.joining import joined_along
 from fx.numpy.manipulation import reshaped
 from fx.numpy.promotion import a_dtype, a_shape, array, convert, expand_to
+from fx.numpy.ranges import arange, linspace
 
 
 @public

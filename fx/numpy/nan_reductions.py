@@ -11,7 +11,7 @@ from fx import dtypes
 from fx.core.array import Array
 from fx.core.primitive import P, lit
 from fx.errors import public
-from fx.numpy import reductions
+from fx.numpy import moments, reductions
 from fx.numpy.promotion import (
     a_dtype,
     array,
@@ -186,7 +186,7 @@ def nanmean(
     no_out(out, "numpy.nanmean")
     x = array(a, "numpy.nanmean")
     mask = _present(x, where, "numpy.nanmean")
-    return reductions.mean(x, axis, dtype, None, keepdims, where=mask)
+    return moments.mean(x, axis, dtype, None, keepdims, where=mask)
 
 
 @public
@@ -216,15 +216,13 @@ def nanvar(
     wanted = a_dtype(dtype, "numpy.nanvar")
     mask = _present(x, where, "numpy.nanvar")
     if mask is None:
-        return reductions.var(x, axis, dtype, None, ddof, keepdims, mean=mean)
+        return moments.var(x, axis, dtype, None, ddof, keepdims, mean=mean)
     if mean is None:
-        mean = reductions.mean(x, axis, None, None, True, where=mask)
+        mean = moments.mean(x, axis, None, None, True, where=mask)
     # Where there are no more elements than ddof the division 0/0 would hide a sum of rounding.
-    out_ = reductions.var(
-        _without_nan(x, 0), axis, dtype, None, ddof, keepdims, where=mask, mean=mean
-    )
+    out_ = moments.var(_without_nan(x, 0), axis, dtype, None, ddof, keepdims, where=mask, mean=mean)
     axes = some_axes(axis, x.ndim, "numpy.nanvar")
-    count = reductions.counted(
+    count = moments.counted(
         convert(x, dtypes.real_dtype(x.dtype)) if x.dtype.kind == "c" else x,
         axes,
         mask,

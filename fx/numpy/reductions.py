@@ -1,4 +1,4 @@
-"""Sums, products, extrema, means and other folds over axes."""
+"""Sums, products, extrema and other folds over axes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from fx.numpy.promotion import (
     convert,
     expand_to,
     no_out,
-    operands,
     select,
     some_axes,
 )
@@ -80,7 +79,7 @@ def _short_way(primitive: Any, dtypes_: frozenset, empty: bool) -> Callable[...,
         if data.dtype not in dtypes_ or not (empty or data.size):
             return None
         if axis is None:
-            axes = _ALL_AXES[data.ndim]
+            axes = ALL_AXES[data.ndim]
         elif type(axis) is int and -data.ndim <= axis < data.ndim:
             axes = (axis if axis >= 0 else axis + data.ndim,)
         else:
@@ -95,7 +94,7 @@ def _short_way(primitive: Any, dtypes_: frozenset, empty: bool) -> Callable[...,
     return short
 
 
-_ALL_AXES = [tuple(range(n)) for n in range(65)]
+ALL_AXES = [tuple(range(n)) for n in range(65)]
 _add_reduce = _short_way(P.reduce_sum, SINGLE_DOUBLE | COMPLEX, True)
 _max_reduce = _short_way(P.reduce_max, SINGLE_DOUBLE | INTEGER, False)
 _min_reduce = _short_way(P.reduce_min, SINGLE_DOUBLE | INTEGER, False)
@@ -115,6 +114,18 @@ def widened(dtype: np.dtype) -> np.dtype:
         wide = dtypes.default_uint() if dtype.kind == "u" else dtypes.default_int()
         return wide if dtype.itemsize < wide.itemsize else dtype
     return dtype
+
+
+def raw_axes(a: Any, axis: Any, floats: frozenset) -> tuple[Any, tuple[int, ...], int] | None:
+    """(data, axes, count) of a concrete array and a usual axis, or None."""
+    if type(a) is not Array or a._data.dtype not in floats:
+        return None
+    data = a._data
+    if axis is None:
+        return data, ALL_AXES[data.ndim], data.size
+    if type(axis) is not int or not -data.ndim <= axis < data.ndim:
+        return None
+    return data, (axis if axis >= 0 else axis + data.ndim,), data.shape[axis]
 
 
 # ------------------------------------------------------------------ sums and products
@@ -305,7 +316,7 @@ def _quantifier(name: str, primitive: str, combine: str, identity: bool, text: s
     reduce = (np.logical_and if identity else np.logical_or).reduce
 
     def short(a: Any, axis: Axis = None) -> Any:
-        found = _raw(a, axis, BOOL)
+        found = raw_axes(a, axis, BOOL)
         return None if found is None else Array(np.asarray(reduce(found[0], axis=found[1])))
 
     def function(
@@ -362,222 +373,13 @@ def count_nonzero(a: Any, axis: Axis = None, keepdims: bool = False) -> Array:
     return sum(truth(array(a, "numpy.count_nonzero")), axis, dtypes.default_int(), None, keepdims)
 
 
-# ------------------------------------------------------------------ means and spreads
-def counted(x: Any, axes: tuple[int, ...], where: Any, name: str) -> Any:
-    """How many elements a mean divides by: a Python int, or an array with a mask."""
-    if where is None:
-        n = 1
-        for i in axes:
-            n *= x.shape[i]
-        return n
-    mask = truth(array(where, name))
-    mask = expand_to(mask, common_shape(name, [x.shape, mask.shape]))
-    return P.reduce_sum(P.convert_element_type(mask, new_dtype=x.dtype), axes=axes)
-
-
-def _raw(a: Any, axis: Any, floats: frozenset) -> tuple[Any, tuple[int, ...], int] | None:
-    """(data, axes, count) of a concrete array and a usual axis, or None."""
-    if type(a) is not Array or a._data.dtype not in floats:
-        return None
-    data = a._data
-    if axis is None:
-        return data, _ALL_AXES[data.ndim], data.size
-    if type(axis) is not int or not -data.ndim <= axis < data.ndim:
-        return None
-    return data, (axis if axis >= 0 else axis + data.ndim,), data.shape[axis]
-
-
-def _mean_short(
-    a: Any, axis: Axis = None, dtype: None = None, out: None = None, keepdims: bool = False
-) -> Any:
-    found = _raw(a, axis, SINGLE_DOUBLE)
-    if found is None or dtype is not None or out is not None or keepdims:
-        return None
-    data, axes, count = found
-    token = fp_enter()
-    try:
-        return Array(np.asarray(np.divide(P.reduce_sum.impl(np, data, axes=axes), count)))
-    finally:
-        fp_exit(token)
-
-
-def _var_short(
-    a: Any,
-    axis: Axis = None,
-    dtype: None = None,
-    out: None = None,
-    ddof: int = 0,
-    keepdims: bool = False,
-) -> Any:
-    found = _raw(a, axis, SINGLE_DOUBLE)
-    if found is None or dtype is not None or out is not None or keepdims or type(ddof) is not int:
-        return None
-    data, axes, count = found
-    token = fp_enter()
-    try:
-        middle = np.divide(P.reduce_sum.impl(np, data, axes=axes), count)
-        squares = np.square(data - np.expand_dims(middle, axes))
-        total = P.reduce_sum.impl(np, squares, axes=axes)
-        return Array(np.asarray(np.divide(total, builtins.max(count - ddof, 0))))
-    finally:
-        fp_exit(token)
-
-
-@short_way(_mean_short)
-def mean(
-    a: Any,
-    axis: Axis = None,
-    dtype: Any = None,
-    out: None = None,
-    keepdims: bool = False,
-    *,
-    where: Any = None,
-) -> Array:
-    """Arithmetic mean over axes.
-
-    Args:
-        a: array or number; integers and bools become the default float. Half precision is
-            added up in float32.
-        axis: axes to average over; all by default.
-        dtype: of the result.
-        out: must be None.
-        keepdims: keep averaged axes with size 1.
-        where: mask of elements to include; broadcasts against `a`.
-
-    Returns:
-        Array without the averaged axes. The mean of nothing is NaN.
-
-    Example:
-        >>> import fx.numpy as jnp
-        >>> jnp.mean(jnp.array([[1.0, 2.0], [3.0, 4.0]]), axis=1)
-        Array([1.5, 3.5], dtype=float32)
-    """
-    no_out(out, "numpy.mean")
-    x = array(a, "numpy.mean")
-    wanted = a_dtype(dtype, "numpy.mean") or dtypes.to_inexact_dtype(x.dtype)
-    inner = accumulating(wanted)
-    x = convert(x, inner)
-    axes = some_axes(axis, x.ndim, "numpy.mean")
-    total = sum(x, axes, None, None, keepdims, None, where)
-    count = counted(x, axes, where, "numpy.mean")
-    if type(count) is int:
-        result = P.div(total, lit(total, count))
-    else:
-        result = P.div(total, kept(count, x.shape, axes, keepdims))
-    return result if result.dtype == wanted else convert(result, wanted)
-
-
-def accumulating(dtype: np.dtype) -> np.dtype:
-    """The dtype in which a mean is computed: float32 for half precision, else the float itself."""
-    if not dtypes.is_inexact(dtype):
-        return dtypes.default_float()
-    return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
-
-
-@short_way(_var_short)
-def var(
-    a: Any,
-    axis: Axis = None,
-    dtype: Any = None,
-    out: None = None,
-    ddof: int = 0,
-    keepdims: bool = False,
-    *,
-    where: Any = None,
-    mean: Any = None,
-    correction: int | float | None = None,
-) -> Array:
-    """Variance over axes: the mean squared distance from the mean.
-
-    Args:
-        a: array or number; complex numbers give the variance of both parts together.
-        axis: axes to reduce; all by default.
-        dtype: of the result.
-        out: must be None.
-        ddof: subtracted from the number of elements in the divisor.
-        keepdims: keep reduced axes with size 1.
-        where: mask of elements to include.
-        mean: the mean over the axes, with keepdims, if it is known.
-        correction: another name of `ddof`.
-
-    Returns:
-        real Array without the reduced axes.
-
-    Example:
-        >>> import fx.numpy as jnp
-        >>> jnp.var(jnp.array([1.0, 2.0, 3.0, 4.0]))
-        Array(1.25, dtype=float32)
-    """
-    no_out(out, "numpy.var")
-    if correction is not None:
-        if ddof:
-            raise FxValueError(f"numpy.var: give ddof or correction, not both ({ddof=}).")
-        ddof = correction  # type: ignore[assignment]
-    x = array(a, "numpy.var")
-    wanted = a_dtype(dtype, "numpy.var")
-    wanted = dtypes.real_dtype(wanted or dtypes.to_inexact_dtype(x.dtype))
-    own = dtypes.to_inexact_dtype(x.dtype)
-    inner = accumulating(own if own.kind == "c" else dtypes.promote_types(own, wanted))
-    x = convert(x, inner)
-    axes = some_axes(axis, x.ndim, "numpy.var")
-    middle = _mean(x, axes, None, None, True, where=where) if mean is None else array(mean, "var")
-    difference = P.sub(*operands("numpy.var", x, middle))
-    if difference.dtype.kind == "c":
-        squares = P.add(P.square(P.real(difference)), P.square(P.imag(difference)))
-    else:
-        squares = P.square(difference)
-    total = sum(squares, axes, None, None, keepdims, None, where)
-    count = counted(squares, axes, where, "numpy.var")
-    if type(count) is int:
-        # Fewer elements than ddof: 0/0 or a division by zero, as in NumPy.
-        count = count - ddof
-        result = P.div(total, lit(total, count if count > 0 else 0))
-    else:
-        count = P.sub(count, lit(count, ddof))
-        result = P.div(total, kept(P.max(count, lit(count, 0)), x.shape, axes, keepdims))
-    return result if result.dtype == wanted else convert(result, wanted)
-
-
-_mean = mean
-
-
-@public
-def std(
-    a: Any,
-    axis: Axis = None,
-    dtype: Any = None,
-    out: None = None,
-    ddof: int = 0,
-    keepdims: bool = False,
-    *,
-    where: Any = None,
-    mean: Any = None,
-    correction: int | float | None = None,
-) -> Array:
-    """Standard deviation over axes, the square root of the variance.
-
-    Args:
-        a: array or number.
-        axis, dtype, out, ddof, keepdims, where, mean, correction: as in `var`.
-
-    Example:
-        >>> import fx.numpy as jnp
-        >>> jnp.std(jnp.array([1.0, 3.0]))
-        Array(1., dtype=float32)
-    """
-    no_out(out, "numpy.std")
-    return P.sqrt(
-        var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)
-    )
-
-
 # ------------------------------------------------------------------ positions of extrema
 def _position(name: str, primitive: str, text: str) -> Callable[..., Array]:
     where_ = f"numpy.{name}"
     find = getattr(np, name)
 
     def short(a: Any, axis: int | None = None) -> Any:
-        found = _raw(a, axis, SINGLE_DOUBLE | INTEGER)
+        found = raw_axes(a, axis, SINGLE_DOUBLE | INTEGER)
         if found is None or not found[2]:
             return None
         place = find(found[0], axis)
