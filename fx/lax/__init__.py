@@ -19,6 +19,7 @@ from fx.calls.loops import associative_scan, custom_linear_solve, custom_root, f
 from fx.calls.scan import scan
 from fx.calls.while_loop import while_loop
 from fx.dtypes import dtype
+from fx.lax import linalg
 from fx.lax.convert import (
     RoundingMethod,
     bitcast_convert_type,
@@ -117,6 +118,7 @@ from fx.lax.elementwise import (
     tan,
     tanh,
 )
+from fx.lax.fourier import FftType, fft
 from fx.lax.indexing import (
     gather,
     index_take,
@@ -212,6 +214,7 @@ from fx.ops.dimension_numbers import (
 __all__ = [
     "ConvDimensionNumbers",
     "DotDimensionNumbers",
+    "FftType",
     "GatherDimensionNumbers",
     "GatherScatterMode",
     "Precision",
@@ -297,6 +300,7 @@ __all__ = [
     "exp2",
     "expand_dims",
     "expm1",
+    "fft",
     "floor",
     "fori_loop",
     "full",
@@ -315,6 +319,7 @@ __all__ = [
     "is_finite",
     "le",
     "lgamma",
+    "linalg",
     "log",
     "log1p",
     "logistic",
