@@ -76,7 +76,7 @@ def relu(x: ArrayLike) -> Array:
 
 @custom_jvp
 def _relu6(x: Any) -> Any:
-    return jnp.minimum(jnp.maximum(x, 0), 6)
+    return jnp.minimum(jnp.maximum(x, 0), 6.0)
 
 
 _relu6.defjvps(lambda t, out, x: _within(P.table["and"](P.gt(x, lit(x, 0)), P.lt(x, lit(x, 6))), t))
@@ -90,7 +90,7 @@ def relu6(x: ArrayLike) -> Array:
         x: an array or number.
 
     Returns:
-        an array of the same shape and dtype.
+        an array of the same shape, of floating dtype.
 
     Example:
         >>> import fx.numpy as jnp
@@ -447,7 +447,10 @@ def gelu(x: ArrayLike, approximate: bool = True) -> Array:
     """
     x = _inexact(x, "nn.gelu")
     if approximate:
-        return x * (0.5 * (1 + jnp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x)))))
+        slope = math.sqrt(2 / math.pi)
+        # No x³, which float16 does not hold beyond 40: its derivative would be infinity times 0.
+        inner = x * (slope + 0.044715 * slope * (x * x))
+        return x * (0.5 * (1 + jnp.tanh(inner)))
     return 0.5 * x * P.erfc(-math.sqrt(0.5) * x)
 
 
