@@ -116,6 +116,14 @@ row(
     kinds="f",
     linear=((2,),),
 )
+row(
+    "checkpoint",
+    shapes([(3,), (3,)]),
+    lambda x, y: list(fx.checkpoint(lambda x, y: (x * 2 - y, y))(x, y)),
+    label="linear",
+    kinds="fc",
+    linear=((0, 1),),
+)
 row("name", shapes([(3,)], [()]), kinds="bifc", params={"name": "layer"}, linear=((0,),))
 
 
@@ -128,6 +136,14 @@ def _by_jvp(x: Any) -> Any:
 _by_jvp.defjvp(lambda primals, tangents: (jnp.sin(primals[0]), jnp.cos(primals[0]) * tangents[0]))
 
 
+@fx.custom_jvp
+def _triple(x: Any) -> Any:
+    return x * 3
+
+
+_triple.defjvp(lambda primals, tangents: (primals[0] * 3, tangents[0] * 3))
+
+
 @fx.custom_vjp
 def _by_vjp(x: Any) -> Any:
     return jnp.sin(x)
@@ -136,6 +152,15 @@ def _by_vjp(x: Any) -> Any:
 _by_vjp.defvjp(lambda x: (jnp.sin(x), x), lambda x, ct: (jnp.cos(x) * ct,))
 
 row("custom_jvp_call", shapes([(3,)], [()]), _by_jvp, kinds="fc", data=False)
+row(
+    "custom_jvp_call",
+    shapes([(3,)]),
+    _triple,
+    label="linear",
+    kinds="fc",
+    linear=((0,),),
+    data=False,
+)
 row("custom_vjp_call", shapes([(3,)], [()]), _by_vjp, kinds="f", wrt=(), data=False)
 row(
     "custom_lin",
