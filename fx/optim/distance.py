@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import fx.numpy as jnp
 from fx import tree
 from fx.optim.base import GradientTransformation, Params, Updates, need_params
-from fx.optim.numerics import abs_sq, scalar
+from fx.optim.numerics import abs_sq, safe_norm, scalar
 from fx.optim.tree_utils.moments import tree_cast
 
 
@@ -45,24 +45,27 @@ def scale_by_distance_over_gradients(
     """
 
     def norm(x: Any) -> Any:
-        return jnp.sqrt(jnp.sum(abs_sq(x)))
+        return safe_norm(x, 0.0)  # which has a derivative at the start, where x is 0
 
     def init(params: Params) -> ScaleByDistanceOverGradientsState:
+        first = tree_cast(params, param_dtype)
         return ScaleByDistanceOverGradientsState(
-            tree.map(lambda p: reps_rel * (1 + norm(p)), params),
+            tree.map(lambda p: reps_rel * (1 + norm(p)), first),
             tree.map(lambda p: jnp.zeros(1), params),
-            tree_cast(params, param_dtype),
+            first,
         )
 
     def update(updates: Updates, state: Any, params: Params = None) -> Any:
         need_params("scale_by_distance_over_gradients", params)
         distance = tree.map(
-            lambda d, p, start: jnp.maximum(d, norm(p - start)),
+            lambda d, p, start: jnp.maximum(d, scalar(norm(p - start), d)),
             state.max_dist,
             params,
             state.init_params,
         )
-        squares = tree.map(lambda s, g: s + jnp.sum(abs_sq(g)), state.grad_sum_of_squares, updates)
+        squares = tree.map(
+            lambda s, g: s + scalar(jnp.sum(abs_sq(g)), s), state.grad_sum_of_squares, updates
+        )
 
         def rescale(g: Any, d: Any, s: Any) -> Any:
             # The sum has shape (1,), as in Optax; a number's updates shall stay a number.

@@ -191,7 +191,8 @@ def scale_by_stddev(
             mean, square, new = mu, nu, ScaleByRStdDevState(mu, nu)
 
         def rescale(g: Any, m: Any, v: Any) -> Any:
-            return g * _inverse_root(v - abs_sq(m), eps, eps_in_sqrt)
+            # Rounding may make the variance negative, in narrow floats above all.
+            return g * _inverse_root(jnp.maximum(v - abs_sq(m), 0), eps, eps_in_sqrt)
 
         return map_present(rescale, updates, mean, square), new
 

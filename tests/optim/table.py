@@ -47,7 +47,7 @@ OPTIMIZERS: dict[str, Make] = {
     "fromage_schedule": lambda o: o.fromage(decay(o)),
     "lamb": lambda o: o.lamb(0.05, weight_decay=0.1, mask=matrices),
     "lars": lambda o: o.lars(
-        2.0, weight_decay=0.1, trust_coefficient=0.05, trust_ratio_mask=matrices, nesterov=True
+        0.1, weight_decay=0.1, trust_coefficient=0.2, trust_ratio_mask=matrices, nesterov=True
     ),
     "lion": lambda o: o.lion(0.05, mu_dtype="bfloat16"),
     "nadam": lambda o: o.nadam(0.05),

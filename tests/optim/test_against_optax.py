@@ -33,9 +33,7 @@ START = {
     "s": np.array(0.8, np.float32),
 }
 _RNG = np.random.default_rng(0)
-NOISE = {
-    name: _RNG.normal(size=(STEPS, *p.shape)).astype(np.float32) for name, p in START.items()
-}
+NOISE = {name: _RNG.normal(size=(STEPS, *p.shape)).astype(np.float32) for name, p in START.items()}
 
 
 def gradients(params, noise):
@@ -49,7 +47,6 @@ def run(library, make, value, names, compiler=lambda f: f):
     xp = jnp if library is optim else jax.numpy
     params = {name: xp.asarray(START[name]) for name in names}
     noise = {name: xp.asarray(NOISE[name]) for name in names}
-
 
     @compiler
     def step(params, state, noise):
@@ -77,9 +74,7 @@ def describe(paths):
     }
 
 
-@pytest.mark.parametrize(
-    "name", sorted({*OPTIMIZERS, *TRANSFORMATIONS, *VALUE} - {*DIFFERENT})
-)
+@pytest.mark.parametrize("name", sorted({*OPTIMIZERS, *TRANSFORMATIONS, *VALUE} - {*DIFFERENT}))
 def test_same_steps(name):
     make = {**OPTIMIZERS, **TRANSFORMATIONS, **VALUE}[name]
     value = name in VALUE

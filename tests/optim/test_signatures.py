@@ -60,7 +60,7 @@ def test_parameters(name, ours, theirs):
         assert ours._fields == theirs._fields
         return
     a, b = parameters(ours), parameters(theirs)
-    if b is None or inspect.isclass(ours) and getattr(ours, "_is_protocol", False):
+    if b is None or (inspect.isclass(ours) and getattr(ours, "_is_protocol", False)):
         return
     if name in KNOWN:
         assert a != b, f"{name} no longer differs: take it off the list"
@@ -75,7 +75,10 @@ def test_parameters(name, ours, theirs):
 def test_nothing_is_missing():
     """Every function and class of Optax's top level is there, or is listed here."""
     left_out = {
-        "OptState", "Params", "Updates", "Schedule",
+        "OptState",
+        "Params",
+        "Updates",
+        "Schedule",
     }
     missing = {
         name

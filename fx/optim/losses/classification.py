@@ -65,8 +65,10 @@ def softmax_cross_entropy(
     """
     x = floating("softmax_cross_entropy", logits, "logits")
     where = _spread(where, x, axis)
-    terms = labels * log_softmax(x, axis, where)
-    return -jnp.sum(terms, axis=axis, where=where)
+    log_p = log_softmax(x, axis, where)
+    if where is not None:  # it is −∞ elsewhere, and so would derivatives by the labels be
+        log_p = jnp.where(where, log_p, 0)
+    return -jnp.sum(labels * log_p, axis=axis, where=where)
 
 
 def safe_softmax_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:

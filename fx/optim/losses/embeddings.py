@@ -142,11 +142,11 @@ def ranking_softmax_loss(
     if weights is not None:
         y = y * jnp.asarray(weights)
     mask = None if where is None else jnp.asarray(where)
-    terms = y * log_softmax(x, -1, mask)
+    log_p = log_softmax(x, -1, mask)
     if mask is None:
-        losses = -jnp.sum(terms, axis=-1)
+        losses = -jnp.sum(y * log_p, axis=-1)
         return losses if reduce_fn is None else reduce_fn(losses)
-    losses = -jnp.sum(jnp.where(mask, terms, 0), axis=-1)
+    losses = -jnp.sum(jnp.where(mask, y, 0) * jnp.where(mask, log_p, 0), axis=-1)
     some = jnp.any(mask, axis=-1)
     if reduce_fn is None:
         return jnp.where(some, losses, 0)

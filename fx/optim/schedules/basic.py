@@ -179,7 +179,7 @@ def piecewise_constant_schedule(
     Args:
         init_value: the first value.
         boundaries_and_scales: from steps to factors, none of them negative; the factor counts
-            after that step.
+            from that step on.
 
     Returns:
         a schedule.
@@ -191,7 +191,7 @@ def piecewise_constant_schedule(
         >>> from fx import optim
         >>> f = optim.piecewise_constant_schedule(8.0, {2: 0.5, 4: 0.5})
         >>> [float(f(i)) for i in range(6)]
-        [8.0, 8.0, 8.0, 4.0, 4.0, 2.0]
+        [8.0, 8.0, 4.0, 4.0, 2.0, 2.0]
     """
     steps = sorted((boundaries_and_scales or {}).items())
     _check_scales("piecewise_constant_schedule", steps)
@@ -199,7 +199,7 @@ def piecewise_constant_schedule(
     def schedule(count: Any) -> Any:
         value = init_value
         for boundary, factor in steps:
-            value = jnp.where(count > boundary, value * factor, value)
+            value = jnp.where(count >= boundary, value * factor, value)
         return value
 
     return schedule

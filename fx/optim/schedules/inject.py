@@ -110,7 +110,8 @@ def inject_hyperparams(
     Args:
         inner_factory: an optimizer, such as `optim.adam`.
         static_args: names of arguments that stay as they are.
-        hyperparam_dtype: the dtype of real hyperparameters; the widest of the parameters' if None.
+        hyperparam_dtype: the dtype of real hyperparameters; if None the widest of the parameters',
+            and float32 at least.
 
     Returns:
         a function with the arguments of inner_factory.
@@ -146,7 +147,10 @@ def inject_hyperparams(
             return with_extra_args_support(inner_factory(**others, **hyperparams))
 
         def dtype_of(params: Params) -> Any:
-            return tree_dtype(params, "highest") if hyperparam_dtype is None else hyperparam_dtype
+            if hyperparam_dtype is not None:
+                return hyperparam_dtype
+            # In bfloat16 a decay rate of 0.999 would be 1.
+            return dtypes.promote_types(tree_dtype(params, "highest"), jnp.float32)
 
         def init(params: Params) -> InjectStatefulHyperparamsState:
             dtype = dtype_of(params)
