@@ -285,6 +285,8 @@ def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> A
         )
     place = canonical_axis(name, axis, x.ndim + 1)
     count = integer(name, "num_classes", num_classes)
+    if count < 0:
+        raise FxValueError(f"{name}: num_classes must be at least 0, got {count}.")
     shape = (*x.shape[:place], count, *x.shape[place:])
     kept = tuple(i for i in range(x.ndim + 1) if i != place)
     # Positions in a dtype that holds them all, or else a small dtype would wrap.
