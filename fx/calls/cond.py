@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fx import dtypes
 from fx.calls.base import CallPrimitive, run_jaxpr
 from fx.calls.loop_types import cast_to, join_types
 from fx.config import config
@@ -109,11 +110,15 @@ class CondPrimitive(CallPrimitive):
         index = move_axis(args[0], dims[0], 0)
         index = P.clamp(lit(index, 0), index, lit(index, len(branches) - 1))
         results = []
-        for branch in branches:
+        for number, branch in enumerate(branches):
+            taken = P.eq(index, lit(index, number))
+            operands = [
+                _shielded(taken, x, d, axis.size) for x, d in zip(args[1:], dims[1:], strict=True)
+            ]
             outs, found = vmap_flat(
                 lambda *xs, branch=branch: eval_jaxpr(branch, xs),
-                args[1:],
-                dims[1:],
+                [x for x, _ in operands],
+                [d for _, d in operands],
                 name=axis.name,
                 size=axis.size,
             )
@@ -126,6 +131,19 @@ class CondPrimitive(CallPrimitive):
 
 
 cond_p = CondPrimitive()
+
+
+def _shielded(taken: Any, x: Any, dim: int | None, size: int) -> tuple[Any, int | None]:
+    """`x` and its mapped axis; its derivative is exactly zero where its branch is not taken.
+
+    There the branch may have an infinite derivative (a square root's at 0), and 0 times infinity
+    would be NaN.
+    """
+    if not dtypes.is_inexact(x.dtype):
+        return x, dim
+    x = materialize(x, dim, size)
+    where = P.broadcast_in_dim(taken, shape=x.shape, broadcast_dimensions=(0,))
+    return P.select_n(where, P.stop_gradient(x), x), 0
 
 
 def _share_residuals(

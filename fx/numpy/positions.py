@@ -58,8 +58,8 @@ def take(
         indices: integer array of positions; negative ones count from the end.
         axis: along which; the flattened array by default.
         out: must be None.
-        mode: for positions out of range: "clip", "wrap" or "fill". By default an IndexError
-            eagerly, and "fill" under jit.
+        mode: for positions out of range: "clip" (where negative ones are 0), "wrap" or "fill".
+            By default an IndexError eagerly, and "fill" under jit.
         unique_indices, indices_are_sorted: promises that a compiler may use.
         fill_value: for mode "fill"; NaN, or the least integer, by default.
 
@@ -85,8 +85,8 @@ def take(
         place = one_axis(axis, x.ndim, "numpy.take")
     if mode == "raise":
         mode = None
-    if mode == "wrap":
-        index, mode = into_range(index, x.shape[place], "wrap", "numpy.take"), "clip"
+    if mode in ("wrap", "clip"):
+        index, mode = into_range(index, x.shape[place], mode, "numpy.take"), "clip"
     key = (slice(None),) * place + (index,)
     if mode is None and fill_value is None:
         return x[key]

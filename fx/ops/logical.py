@@ -231,7 +231,9 @@ class ConvertElementType(Primitive):
     def jvp(self, primals: Any, out: Any, tangents: Sequence[Any], **params: Any) -> Any:
         if not dtypes.is_inexact(out.dtype):
             return None
-        return P.convert_element_type(tangents[0], new_dtype=out.dtype)
+        return P.convert_element_type(
+            tangents[0], new_dtype=out.dtype, weak_type=params.get("weak_type", False)
+        )
 
     def transpose(self, ct: Any, x: Any, **params: Any) -> list[Any]:
         return [P.convert_element_type(ct, new_dtype=x.dtype)]

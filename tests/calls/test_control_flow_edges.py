@@ -351,3 +351,19 @@ def test_errors_say_what_and_where(call, kind, words):
         assert isinstance(caught.value, FxError)
         assert caught.traceback[-1].path.name == "test_control_flow_edges.py"
     assert float(fx.jit(lambda x: lax.scan(lambda c, _: (c + x, None), x, None, 2)[0])(1.0)) == 3.0
+
+
+# ------------------------------------------------------------------ derivatives
+def test_a_branch_not_taken_has_no_infinite_derivative_under_vmap():
+    """A mapped predicate runs both branches; 0 times the infinite derivative must not be NaN."""
+
+    def f(p, x):
+        return lax.cond(p, jnp.sqrt, lambda x: 3.0 * x, x)
+
+    flags, x = np.array([True, False, False]), np.array([4.0, 0.0, -1.0], np.float32)
+    expected = [0.25, 3.0, 3.0]
+    np.testing.assert_array_equal(fx.vmap(fx.grad(f, 1))(flags, x), expected)
+    np.testing.assert_array_equal(fx.grad(lambda x: fx.vmap(f)(flags, x).sum())(x), expected)
+    # The operand may be shared by all elements.
+    shared = fx.grad(lambda x: fx.vmap(f, (0, None))(flags[1:], x).sum())(0.0)
+    assert float(shared) == 6.0

@@ -61,6 +61,7 @@ CASES = [
     case("take fill", of("take", axis=1, mode="fill", fill_value=9.0), X,
          np.array([5, -7, 1], np.int32), off="numpy"),
     case("take scalar", lambda m, x: m.take(x, 1, axis=1), X),
+    case("take clip", lambda m, x: m.take(x, m.array([-1, 9, 1]), axis=1, mode="clip"), X),
     *(case(f"take_along_axis {a}", of("take_along_axis", axis=a), X,
            np.abs(rand(3, 4, dtype=np.int32)) % 3) for a in (0, 1, -1)),
     case("take_along_axis broadcast", of("take_along_axis", axis=1), X, np.array([[1], [0], [3]])

@@ -330,3 +330,9 @@ def test_an_error_inside_leaves_no_trace_behind():
             fx.jit(fx.vmap(fx.grad(transform(fails))))(X)
         assert type(jnp.sin(1.0)) is fx.Array
         same(fx.jit(fx.grad(lambda x: (x**2).sum()))(X), 2 * X)
+
+
+def test_second_derivatives_by_python_numbers_are_weak():
+    primal, tangent = fx.jvp(fx.grad(lambda x: x * x * np.float32(3)), (1.5,), (1.0,))
+    assert primal.weak_type and tangent.weak_type
+    assert fx.grad(fx.grad(lambda x: x**3))(1.5).weak_type
