@@ -14,13 +14,14 @@ import numpy as np
 
 from fx.calls.base import innermost_axis_trace
 from fx.calls.communicator import standing, unbound
-from fx.core.array import to_array
+from fx.core.array import aval_of, to_array
 from fx.core.avals import ShapedArray
 from fx.core.primitive import P, Primitive, lit, zeros
 from fx.core.trace import state
 from fx.errors import FxTypeError, FxValueError, ShapeError, public
 from fx.pytree import tree_map
 from fx.transforms.vmap import add_axis, materialize, move_axis
+from fx.util import without
 
 
 # ------------------------------------------------------------------ the family
@@ -50,6 +51,9 @@ class Collective(Primitive):
             (x,), (d,) = args, dims
             return self.pass_batch(axis, x, d, **params)
         (x,), (d,) = args, dims
+        aval = aval_of(x)
+        one = aval if d is None else aval.update(shape=without(aval.shape, [d]))
+        self.abstract_eval(one, **params)  # for its errors
         out, dim = self.over_batch(axis, x, d, **params)
         rest = tuple(n for n in names if n != axis.name)
         if rest:
@@ -442,13 +446,17 @@ def all_gather(
                [0, 1]], dtype=int32)
     """
     _no_groups("all_gather", axis_index_groups)
-    name = _single("all_gather", axis_name)
-    size = axis_size(name)
+    names = _names(axis_name)
+    sizes = [axis_size(name) for name in names]
 
     def gather(leaf: Any) -> Any:
         leaf = to_array(leaf, "all_gather")
         dimension = _axis("all_gather", axis, leaf.ndim + (not tiled))
-        return P.all_gather(leaf, axes=(name,), size=size, dimension=dimension, tiled=tiled)
+        joined = tiled
+        for name, size in zip(names[::-1], sizes[::-1], strict=True):
+            leaf = P.all_gather(leaf, axes=(name,), size=size, dimension=dimension, tiled=joined)
+            joined = True  # further names extend the axis that the first has made
+        return leaf
 
     return tree_map(gather, x)
 
@@ -470,13 +478,15 @@ def psum_scatter(
         Array([2., 2.], dtype=float32)
     """
     _no_groups("psum_scatter", axis_index_groups)
-    name = _single("psum_scatter", axis_name)
-    size = axis_size(name)
+    *outer, last = [(name, axis_size(name)) for name in _names(axis_name)]
 
     def scatter(leaf: Any) -> Any:
         leaf = to_array(leaf, "psum_scatter")
-        dimension = _axis("psum_scatter", scatter_dimension, leaf.ndim)
-        return P.psum_scatter(leaf, axes=(name,), size=size, dimension=dimension, tiled=tiled)
+        dim = _axis("psum_scatter", scatter_dimension, leaf.ndim)
+        for name, size in outer:
+            leaf = P.psum_scatter(leaf, axes=(name,), size=size, dimension=dim, tiled=True)
+        name, size = last
+        return P.psum_scatter(leaf, axes=(name,), size=size, dimension=dim, tiled=tiled)
 
     return tree_map(scatter, x)
 

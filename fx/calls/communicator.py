@@ -20,6 +20,30 @@ class Communicator:
         self.barrier = threading.Barrier(size)
         self.slots: list[Any] = [None] * size
         self.shared: Any = None
+        self.lock = threading.Lock()
+        self.children: dict[Any, Communicator] = {}
+        self.aborted = False
+
+    def child(self, key: Any) -> Communicator:
+        """The meeting point for threads that these ranks start, told apart by `key`.
+
+        In a pmap inside a pmap, thread j of every outer rank meets the threads j of the others.
+        """
+        with self.lock:
+            if key not in self.children:
+                self.children[key] = Communicator(self.size)
+                if self.aborted:
+                    self.children[key].abort()
+            return self.children[key]
+
+    def abort(self) -> None:
+        """Release all who wait here, and those who come later: a rank has failed."""
+        with self.lock:
+            self.aborted = True
+            children = list(self.children.values())
+        self.barrier.abort()
+        for child in children:
+            child.abort()
 
     def exchange(self, rank: int, value: Any) -> list[Any]:
         """The values of all ranks."""

@@ -212,19 +212,22 @@ def run_on_threads(device: Callable[[int], Any], size: int, axis_name: Any) -> l
     meeting = Communicator(size)
     results: list[Any] = [None] * size
     errors: list[BaseException] = []
+    broken: list[BaseException] = []
     outer, options = current.ranks, config.scoped()
 
     def work(rank: int) -> None:
         saved = current.ranks
-        current.ranks = {**outer, axis_name: (meeting, rank)}
+        above = {name: (m.child((size, rank)), r) for name, (m, r) in outer.items()}
+        current.ranks = {**above, axis_name: (meeting, rank)}
         try:
             with config.scope(**options):
                 results[rank] = device(rank)
-        except threading.BrokenBarrierError:
-            pass  # another rank failed, and its error is the one to raise
         except BaseException as error:
-            errors.append(error)
-            meeting.barrier.abort()
+            # A broken barrier says that another rank failed, whose error is the one to raise.
+            kind = broken if isinstance(error, threading.BrokenBarrierError) else errors
+            kind.append(error)
+            for point, _ in current.ranks.values():
+                point.abort()
         finally:
             current.ranks = saved
 
@@ -236,8 +239,8 @@ def run_on_threads(device: Callable[[int], Any], size: int, axis_name: Any) -> l
     finally:
         for thread in threads:
             thread.join()
-    if errors:
-        raise errors[0]
+    for error in (*errors, *broken):
+        raise error
     return results
 
 
