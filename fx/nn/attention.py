@@ -71,10 +71,13 @@ def dot_product_attention(
     if implementation not in (None, "xla"):
         raise FxValueError(f"{name}: implementation must be None or 'xla', got {implementation!r}.")
     shape = to_array(query, name).shape
-    q, k, v, bias, mask = [
-        None if x is None else _rank4(x, name) for x in (query, key, value, bias, mask)
+    q, k, v = _rank4(query, name), _rank4(key, name), _rank4(value, name)
+    bias, mask = [None if x is None else _rank4(x, name) for x in (bias, mask)]
+    lengths = [
+        None if n is None else to_array(n, name) for n in (query_seq_lengths, key_value_seq_lengths)
     ]
-    _check(name, q, k, v, mask)
+    _check(name, q, k, v)
+    _check_extras(name, q, k, bias, mask, lengths)
     (batch, rows, heads, size), (columns, groups) = q.shape, k.shape[1:3]
     if scale is None:
         scale = 1 / math.sqrt(size)
@@ -91,9 +94,6 @@ def dot_product_attention(
     logits = jnp.swapaxes(logits, 2, 3) * np.asarray(scale, wide)
     if bias is not None:
         logits = (logits + _grouped(bias, groups)).astype(wide)
-    lengths = [
-        None if n is None else to_array(n, name) for n in (query_seq_lengths, key_value_seq_lengths)
-    ]
     allowed = _allowed(rows, columns, is_causal, local_window_size, *lengths)
     if mask is not None:
         masked = _grouped(mask, groups)
@@ -134,7 +134,7 @@ def _grouped(x: Any, groups: int) -> Any:
     return x.reshape(batch, groups, heads // groups, *rest)
 
 
-def _check(name: str, q: Any, k: Any, v: Any, mask: Any) -> None:
+def _check(name: str, q: Any, k: Any, v: Any) -> None:
     got = f"got query {q.aval.short()}, key {k.aval.short()}, value {v.aval.short()}"
     fits = q.ndim == k.ndim == 4 and k.shape == v.shape
     if not fits or q.shape[0] != k.shape[0] or q.shape[3] != k.shape[3]:
@@ -148,10 +148,32 @@ def _check(name: str, q: Any, k: Any, v: Any, mask: Any) -> None:
         )
     if not q.dtype == k.dtype == v.dtype:
         raise FxTypeError(f"{name} expects query, key and value of one dtype, {got}.")
+
+
+def _check_extras(name: str, q: Any, k: Any, bias: Any, mask: Any, lengths: Any) -> None:
+    logits = (q.shape[0], q.shape[2], q.shape[1], k.shape[1])
+    for what, x in (("bias", bias), ("mask", mask)):
+        if x is not None and not _fits(x.shape, logits):
+            raise ShapeError(
+                f"{name} expects a {what} that broadcasts to (B, N, T, S) = {logits}, got "
+                f"{x.aval.short()}."
+            )
     if mask is not None and mask.dtype.kind != "b":
         raise FxTypeError(
             f"{name} expects a mask of bools, got {mask.aval.short()}. Pass numbers to add as bias."
         )
+    for what, n in zip(("query_seq_lengths", "key_value_seq_lengths"), lengths, strict=True):
+        if n is not None and (n.shape != q.shape[:1] or n.dtype.kind not in "iu"):
+            raise ShapeError(
+                f"{name} expects {what} of {q.shape[0]} integers, one for each sequence of the "
+                f"batch, got {n.aval.short()}."
+            )
+
+
+def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    return len(shape) == len(target) and all(
+        n in (1, size) for n, size in zip(shape, target, strict=True)
+    )
 
 
 def _allowed(
