@@ -220,11 +220,13 @@ class Pow(Binary):
 
 
 def _pow_left(t: Any, x: Any, y: Any, out: Any) -> Any:
-    # y * x**(y - 1), and 0 at y == 0 even where x == 0.
-    y = P.convert_element_type(y, new_dtype=x.dtype)
-    zero = P.eq(broadcast_to(y, out.shape), lit(y, 0))
-    power = _where(zero, lit(y, 1), P.sub(broadcast_to(y, out.shape), lit(y, 1)))
-    return P.mul(t, P.mul(broadcast_to(y, out.shape), P.pow(x, power)))
+    # y * x**(y - 1), and 0 where both are 0. Nowhere else may y == 0 be an exception: the
+    # derivative of this in y is 1 / x there.
+    y = broadcast_to(P.convert_element_type(y, new_dtype=x.dtype), out.shape)
+    x = broadcast_to(x, out.shape)
+    both = getattr(P, "and")(P.eq(x, lit(x, 0)), P.eq(y, lit(y, 0)))
+    power = _where(both, lit(y, 1), P.sub(y, lit(y, 1)))
+    return P.mul(t, P.mul(y, P.pow(x, power)))
 
 
 def _pow_right(t: Any, x: Any, y: Any, out: Any) -> Any:

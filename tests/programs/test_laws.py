@@ -5,6 +5,8 @@ pmap and collectives have theirs in tests/calls; all compositions are in test_co
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -211,6 +213,18 @@ def test_a_loop_of_a_program_is_the_program_repeated(program: Program) -> None:
     )[1]
     pair = fx.jvp(unbounded, (start,), (jnp.ones_like(start),))
     assert_close(pair, want, 1e-9, "jvp of while_loop")
+
+
+@pytest.mark.parametrize("x", [2.0, 0.5])
+@pytest.mark.parametrize("y", [0.0, 1.0, 2.0, -1.0])
+def test_mixed_second_derivative_of_powers(x: float, y: float) -> None:
+    """d/dy d/dx x^y = x^(y - 1) (1 + y log x), at y = 0 and y = 1 as anywhere."""
+    args = jnp.float64(x), jnp.float64(y)
+    want = x ** (y - 1) * (1 + y * np.log(x))
+    for first, second in ((0, 1), (1, 0)):
+        for outer, inner in itertools.product((fx.jacfwd, fx.jacrev), repeat=2):
+            got = outer(inner(jnp.power, first), second)(*args)
+            np.testing.assert_allclose(float(got), want, rtol=1e-12)
 
 
 @pytest.mark.slow
