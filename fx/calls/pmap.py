@@ -287,6 +287,8 @@ def pmap(
     check_axes(out_axes, "pmap", "out_axes")
     if isinstance(devices, bool) or (isinstance(devices, int) and devices < 1):
         raise FxValueError(f"pmap: devices must be at least 1, got {devices!r}.")
+    if isinstance(devices, str) or not isinstance(devices, (int, Sequence, type(None))):
+        raise FxTypeError(f"pmap: devices expects a number or a list of devices, got {devices!r}.")
     count = devices if isinstance(devices, int) or devices is None else len(devices)
     static = static_broadcasted_argnums
     nums = (static,) if isinstance(static, int) else tuple(static)
