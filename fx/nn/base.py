@@ -18,6 +18,7 @@ from fx.errors import FxTypeError, FxValueError, ShapeError
 from fx.pytree import register_static
 
 Params = dict[str, Any]
+Padding = str | Sequence[tuple[int, int]]
 
 
 class Layer(abc.ABC):
@@ -135,3 +136,29 @@ def sizes(what: str, name: str, value: Any, rank: int, least: int = 1) -> tuple[
     if any(v < least for v in found):
         raise FxValueError(f"{what}: {name} must be at least {least}, got {value!r}.")
     return tuple(found)
+
+
+def window(what: str, name: str, value: Any) -> tuple[int, ...]:
+    """The sizes of a window, whose number says how many spatial dimensions there are."""
+    if isinstance(value, int):
+        raise FxTypeError(
+            f"{what}: {name} must have one entry for each spatial dimension, got {value}. For "
+            f"images write {name}=({value}, {value})."
+        )
+    return sizes(what, name, tuple(value), len(value))
+
+
+def pads(what: str, padding: Any, rank: int) -> Padding:
+    """The name of a padding, or a pair (low, high) for each of `rank` dimensions, as tuples."""
+    if isinstance(padding, str):
+        return padding
+    try:
+        found = tuple((int(low), int(high)) for low, high in padding)
+    except (TypeError, ValueError):
+        found = ()
+    if len(found) != rank:
+        raise FxValueError(
+            f"{what}: padding must be a name, or a pair (low, high) for each of the {rank} spatial "
+            f"dimensions, got {padding!r}."
+        )
+    return found

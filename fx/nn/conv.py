@@ -12,17 +12,20 @@ from typing import Any
 
 from fx import lax, random
 from fx.core.array import to_array
-from fx.errors import FxTypeError, FxValueError, ShapeError, public
+from fx.errors import FxValueError, ShapeError, public
 from fx.nn import initializers
 from fx.nn.base import (
     Layer,
+    Padding,
     Params,
     check_features,
     compute_dtype,
+    pads,
     param,
     param_dtype,
     shape_of,
     sizes,
+    window,
 )
 from fx.ops.conv import ConvDimensionNumbers
 
@@ -84,7 +87,7 @@ class Conv(Layer):
     features: int
     kernel_size: Sequence[int]
     strides: int | Sequence[int] = 1
-    padding: str | Sequence[tuple[int, int]] = "SAME"
+    padding: Padding = "SAME"
     input_dilation: int | Sequence[int] = 1
     kernel_dilation: int | Sequence[int] = 1
     feature_group_count: int = 1
@@ -165,7 +168,7 @@ class ConvTranspose(Layer):
     features: int
     kernel_size: Sequence[int]
     strides: int | Sequence[int] = 1
-    padding: str | Sequence[tuple[int, int]] = "SAME"
+    padding: Padding = "SAME"
     kernel_dilation: int | Sequence[int] = 1
     use_bias: bool = True
     transpose_kernel: bool = False
@@ -205,20 +208,14 @@ class ConvTranspose(Layer):
 
 def _freeze(layer: Any, what: str) -> None:
     """Make sequences tuples, so that the layer is hashable, and check them early."""
-    if isinstance(layer.kernel_size, int):
-        raise FxTypeError(
-            f"{what}: kernel_size must have one entry for each spatial dimension, got "
-            f"{layer.kernel_size}. For images write kernel_size=({layer.kernel_size}, "
-            f"{layer.kernel_size})."
-        )
+    object.__setattr__(layer, "kernel_size", window(what, "kernel_size", layer.kernel_size))
     rank = len(layer.kernel_size)
-    for name in ("kernel_size", "strides", "input_dilation", "kernel_dilation"):
+    for name in ("strides", "input_dilation", "kernel_dilation"):
         value = getattr(layer, name, 1)
         checked = sizes(what, name, value if isinstance(value, int) else tuple(value), rank)
         if not isinstance(value, int):
             object.__setattr__(layer, name, checked)
-    if not isinstance(layer.padding, str):
-        object.__setattr__(layer, "padding", tuple(tuple(p) for p in layer.padding))
+    object.__setattr__(layer, "padding", pads(what, layer.padding, rank))
 
 
 def _input_features(x: Any, rank: int, what: str) -> int:

@@ -13,9 +13,7 @@ from fx import lax
 from fx.core.array import Array, to_array
 from fx.errors import ShapeError, public
 from fx.lax.convolution import padtype_to_pads
-from fx.nn.base import Layer, Params, sizes
-
-Padding = str | Sequence[tuple[int, int]]
+from fx.nn.base import Layer, Padding, Params, pads, sizes, window
 
 
 class _Pool(Layer):
@@ -27,13 +25,10 @@ class _Pool(Layer):
 
     def __post_init__(self) -> None:
         what = f"nn.{type(self).__name__}"
-        rank = len(self.window_shape)
-        window = sizes(what, "window_shape", tuple(self.window_shape), rank)
-        object.__setattr__(self, "window_shape", window)
+        object.__setattr__(self, "window_shape", window(what, "window_shape", self.window_shape))
         if self.strides is not None and not isinstance(self.strides, int):
             object.__setattr__(self, "strides", tuple(self.strides))
-        if not isinstance(self.padding, str):
-            object.__setattr__(self, "padding", tuple(tuple(p) for p in self.padding))
+        object.__setattr__(self, "padding", pads(what, self.padding, len(self.window_shape)))
         self._steps()
 
     def _steps(self) -> tuple[int, ...]:
@@ -53,13 +48,13 @@ class _Pool(Layer):
                 f"features), got {x.aval.short()}."
             )
         before = (1,) * (x.ndim - rank - 1)
-        window, steps = (*before, *self.window_shape, 1), (*before, *self._steps(), 1)
+        whole, steps = (*before, *self.window_shape, 1), (*before, *self._steps(), 1)
         padding = self.padding
         if isinstance(padding, str):
-            padding = padtype_to_pads(x.shape, window, steps, padding)
+            padding = padtype_to_pads(x.shape, whole, steps, padding)
         else:
             padding = [*[(0, 0)] * len(before), *padding, (0, 0)]
-        return lax.reduce_window(x, start, computation, window, steps, padding)
+        return lax.reduce_window(x, start, computation, whole, steps, padding)
 
 
 @dataclasses.dataclass(frozen=True)
