@@ -111,6 +111,7 @@ from fx.optim.factored import (
     scale_by_factored_rms,
     scale_by_sm3,
 )
+from fx.optim.linear_algebra import matrix_inverse_pth_root, nnls, power_iteration
 from fx.optim.linesearch import (
     BacktrackingLinesearchInfo,
     ScaleByBacktrackingLinesearchState,
@@ -222,6 +223,7 @@ from fx.optim.update import (
     incremental_update,
     periodic_update,
 )
+from fx.optim.utils import multi_normal, scale_gradient
 from fx.optim.weights import (
     AddDecayedWeightsState,
     AddNoiseState,
@@ -382,12 +384,15 @@ __all__ = [
     "lookahead",
     "losses",
     "masked",
+    "matrix_inverse_pth_root",
     "measure_with_ema",
     "monitor",
+    "multi_normal",
     "multi_transform",
     "nadam",
     "nadamw",
     "named_chain",
+    "nnls",
     "noisy_sgd",
     "normalize_by_update_norm",
     "novograd",
@@ -403,6 +408,7 @@ __all__ = [
     "piecewise_interpolate_schedule",
     "polyak_sgd",
     "polynomial_schedule",
+    "power_iteration",
     "projections",
     "radam",
     "rmsprop",
@@ -441,6 +447,7 @@ __all__ = [
     "scale_by_trust_ratio",
     "scale_by_yogi",
     "scale_by_zoom_linesearch",
+    "scale_gradient",
     "schedules",
     "selective_transform",
     "set_to_zero",
