@@ -22,6 +22,7 @@ from fx.ops.base import (
     in_domain,
     unbroadcast,
 )
+from fx.ops.numerics.select import select
 
 
 # ------------------------------------------------------------------ comparisons and bits
@@ -138,7 +139,7 @@ class SelectN(Primitive):
         if len(cases) == 1:
             return cases[0]
         if which.dtype == np.bool_:
-            return xp.where(which, cases[1], cases[0])
+            return select(xp, which, cases[1], cases[0])
         out = cases[0]
         index = xp.clip(which, 0, len(cases) - 1)
         for i, case in enumerate(cases[1:], 1):
