@@ -2,8 +2,13 @@
 
     import fx.numpy as jnp
 
-Arrays are immutable: what NumPy does in place is `x.at[i].set(y)` here.
+Arrays are immutable: what NumPy does in place is `x.at[i].set(y)` here. `jnp.linalg` and `jnp.fft`
+are imported when they are first used.
 """
+
+import importlib as _importlib
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 from fx.core.array import Array as ndarray
 from fx.dtypes import finfo, iinfo, issubdtype, promote_types, result_type
@@ -402,6 +407,11 @@ from fx.numpy.sorting import (
 )
 from fx.numpy.statistics import average, corrcoef, cov
 
+if _TYPE_CHECKING:
+    from fx.numpy import fft, linalg
+
+_LAZY = ("fft", "linalg")
+
 __all__ = [
     "ComplexWarning",
     "abs",
@@ -532,6 +542,7 @@ __all__ = [
     "extract",
     "eye",
     "fabs",
+    "fft",
     "fill_diagonal",
     "finfo",
     "flatnonzero",
@@ -620,6 +631,7 @@ __all__ = [
     "less",
     "less_equal",
     "lexsort",
+    "linalg",
     "linspace",
     "load",
     "log",
@@ -794,3 +806,13 @@ __all__ = [
 ]
 
 array_methods.install()
+
+
+def __getattr__(name: str) -> _Any:
+    if name in _LAZY:
+        return _importlib.import_module(f"fx.numpy.{name}")
+    raise AttributeError(f"module 'fx.numpy' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
