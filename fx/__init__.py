@@ -18,7 +18,8 @@ from fx.calls.callback import pure_callback
 from fx.calls.checkpoint import checkpoint, checkpoint_policies
 from fx.calls.checkpoint import checkpoint as remat
 from fx.calls.closures import closure_convert
-from fx.calls.custom import custom_gradient, custom_jvp, custom_vjp
+from fx.calls.custom import custom_jvp, custom_vjp
+from fx.calls.gradients import custom_gradient
 from fx.calls.jit import clear_caches, eval_shape, jit, make_jaxpr
 from fx.calls.pmap import pmap
 from fx.config import (

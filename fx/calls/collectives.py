@@ -51,9 +51,8 @@ class Collective(Primitive):
             (x,), (d,) = args, dims
             return self.pass_batch(axis, x, d, **params)
         (x,), (d,) = args, dims
-        aval = aval_of(x)
-        one = aval if d is None else aval.update(shape=without(aval.shape, [d]))
-        self.abstract_eval(one, **params)  # for its errors
+        shape = x.shape if d is None else without(x.shape, [d])
+        self.abstract_eval(aval_of(x).update(shape=shape), **params)  # for its errors
         out, dim = self.over_batch(axis, x, d, **params)
         rest = tuple(n for n in names if n != axis.name)
         if rest:
