@@ -11,7 +11,16 @@ updates, state = tx.update(grads, state, params)
 params = optim.apply_updates(params, updates)
 """
 
-from fx.optim import contrib, losses, projections, schedules, tree, tree_utils
+from fx.optim import (
+    contrib,
+    losses,
+    microbatching,
+    perturbations,
+    projections,
+    schedules,
+    tree,
+    tree_utils,
+)
 from fx.optim.accumulation import (
     ApplyEvery,
     EmaState,
@@ -148,6 +157,7 @@ from fx.optim.masking import (
     freeze,
     masked,
 )
+from fx.optim.microbatching import microbatch
 from fx.optim.monitoring import MonitorState, SnapshotState, measure_with_ema, monitor, snapshot
 from fx.optim.multisteps import (
     MultiSteps,
@@ -386,6 +396,8 @@ __all__ = [
     "masked",
     "matrix_inverse_pth_root",
     "measure_with_ema",
+    "microbatch",
+    "microbatching",
     "monitor",
     "multi_normal",
     "multi_transform",
@@ -404,6 +416,7 @@ __all__ = [
     "per_example_global_norm_clip",
     "per_example_layer_norm_clip",
     "periodic_update",
+    "perturbations",
     "piecewise_constant_schedule",
     "piecewise_interpolate_schedule",
     "polyak_sgd",

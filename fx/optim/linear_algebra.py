@@ -48,7 +48,7 @@ def power_iteration(
         Array(-5., dtype=float32)
     """
     if callable(matrix):
-        product = matrix
+        product: Callable[[Any], Any] = matrix
         if v0 is None:
             raise FxTypeError(
                 "optim.power_iteration: got a function and no v0. Give a pytree to start from: "
@@ -57,7 +57,7 @@ def power_iteration(
     else:
         array = jnp.asarray(matrix)
 
-        def product(v: Any) -> Any:
+        def product(v: Any, /) -> Any:
             return jnp.matmul(array, v, precision=precision)
 
         if v0 is None:

@@ -113,7 +113,7 @@ def test_same_values_as_optax(name, kind):
 
 
 @pytest.mark.skipif(optax is None, reason="compares with Optax")
-@pytest.mark.parametrize("name", PROJECTIONS)
+@pytest.mark.parametrize("name", sorted(PROJECTIONS.keys() - {"hypercube"}))  # there only of arrays
 def test_projections_are_optaxs(name):
     x, a = (fx.tree.map(jnp.asarray, t) for t in TREES)
     x_, a_ = (jax.tree.map(jax.numpy.asarray, t) for t in TREES)
