@@ -17,9 +17,9 @@ from fx.core.array import Array
 from fx.errors import FileError, FxTypeError, FxValueError
 from fx.train.files import replacing
 
-# The keys of what fx adds to a file's metadata, which safetensors keeps as strings: the caller's
-# metadata as JSON, and a checksum of the arrays, since the format itself has none.
-_METADATA, _CHECKSUM = "fx", "crc32"
+# The key of what fx adds to a file's own metadata, which is strings: as JSON, the caller's metadata
+# and a checksum of the arrays, since the format has none.
+_METADATA = "fx"
 
 # What the library both writes and reads: ?, u1, ..., i8, f2, f4, f8, c8 and bfloat16.
 _DTYPES = {np.dtype(code) for code in "?BbHhIiQqefdF"} | {np.dtype(ml_dtypes.bfloat16)}
@@ -57,8 +57,8 @@ def save(path: str | Path, tree: Any, metadata: Mapping[str, Any] | None = None)
                 "rename that key"
             )
         arrays[name] = _stored(name, _as_numpy(name, leaf))
-    about = {_METADATA: json.dumps(dict(metadata or {})), _CHECKSUM: _checksum(arrays)}
-    content = safetensors.numpy.save(arrays, about)
+    about = {"metadata": dict(metadata or {}), "crc32": _checksum(arrays)}
+    content = safetensors.numpy.save(arrays, {_METADATA: json.dumps(about)})
     with replacing(path) as file:
         file.write(content)
 
@@ -109,32 +109,29 @@ def load_metadata(path: str | Path) -> dict[str, Any]:
     Raises:
         FileError: the file is missing or damaged.
     """
-    _, metadata = _read(path)
-    try:
-        return json.loads(metadata.get(_METADATA, "{}"))
-    except ValueError as error:
-        raise FileError(f"the metadata of {str(path)!r} is not valid: {error}") from error
+    return _read(path)[1]
 
 
-def _read(path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """The arrays and the metadata of a safetensors file."""
+def _read(path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays of a safetensors file, and the metadata that `save` was given."""
     try:
         with safetensors.safe_open(path, framework="np") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata() or {}
+            about = json.loads((file.metadata() or {}).get(_METADATA, "{}"))
     except OSError as error:
         raise FileError(f"cannot read {str(path)!r}: {error}") from error
-    except (safetensors.SafetensorError, AttributeError) as error:  # a dtype that NumPy lacks
+    # (AttributeError: a dtype that NumPy lacks)
+    except (safetensors.SafetensorError, AttributeError, ValueError) as error:
         raise FileError(
             f"{str(path)!r} is damaged or no safetensors file of NumPy's dtypes: {error}; use "
             "another copy of the file"
         ) from error
-    if metadata.get(_CHECKSUM) not in (None, _checksum(arrays)):
+    if about.get("crc32") not in (None, _checksum(arrays)):
         raise FileError(
             f"{str(path)!r} is damaged: the checksum of its arrays differs; use another copy of "
             "the file"
         )
-    return arrays, metadata
+    return arrays, about.get("metadata", {})
 
 
 def _checksum(arrays) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from fx.errors import FxValueError
 from fx.train.files import replacing
@@ -41,7 +42,10 @@ def learning_curves(
         left.legend(frameon=False)
     if any(loss > 0 for loss in losses):
         left.set_yscale("log")
-    left.set(title="Training loss", xlabel="epoch")
+        left.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        left.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+        left.yaxis.set_minor_formatter(NullFormatter())
+    left.set(title="Training loss", xlabel="epoch", ylabel="loss (logarithmic)")
 
     right.plot(
         range(1, len(accuracies) + 1), 100 * np.asarray(accuracies), color=_ORANGE, marker="o"
@@ -51,12 +55,12 @@ def learning_curves(
         right.annotate(
             f"{last:.1f} %",
             (len(accuracies), last),
-            (0, -14),
-            ha="center",
+            (0, -16),
+            ha="right",
             textcoords="offset points",
         )
         right.set_xticks(np.unique(np.linspace(1, len(accuracies), 11).astype(int)))
-    right.set(title="Test accuracy", xlabel="epoch", ylabel="%")
+    right.set(title="Test accuracy", xlabel="epoch", ylabel="test digits read correctly, %")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
@@ -103,9 +107,9 @@ def confusion_matrix(
         )  # fmt: skip
     wrong = len(labels) - np.trace(counts)
     axes.set(
-        title=f"{wrong} of {len(labels)} wrong",
-        xlabel="predicted",
-        ylabel="true",
+        title=f"Test digits: {wrong} of {len(labels):,} wrong",
+        xlabel="predicted digit",
+        ylabel="true digit",
         xticks=range(classes),
         yticks=range(classes),
     )

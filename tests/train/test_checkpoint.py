@@ -138,3 +138,9 @@ def test_files_of_other_programs(tmp_path):
     safetensors.numpy.save_file({"w": np.ones((2, 3))}, tmp_path / "a", {"by": "someone"})
     assert checkpoint.load(tmp_path / "a")["w"].shape == (2, 3)
     assert checkpoint.load_metadata(tmp_path / "a") == {}
+
+
+def test_equal_trees_give_equal_files(tmp_path):
+    for name in "abc":
+        checkpoint.save(tmp_path / name, state(), {"epoch": 3})
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
