@@ -13,7 +13,7 @@ from fx.core.array import aval_of, to_array
 from fx.core.avals import ShapedArray
 from fx.core.check import expect_types
 from fx.core.interpret import eval_jaxpr
-from fx.core.ir import Jaxpr
+from fx.core.ir import Jaxpr, readable
 from fx.core.primitive import AxisData, Linear, P, instantiate
 from fx.errors import FxTypeError, ShapeError, TreeError
 from fx.pytree import tree_flatten, tree_unflatten
@@ -24,6 +24,7 @@ from fx.transforms.vmap import batch_jaxpr, materialize
 from fx.util import split_list
 
 
+@readable
 class System(NamedTuple):
     """The two programs of a linear system; each takes its own constants, then a vector."""
 

@@ -7,7 +7,7 @@ constant appears in place, as a `Literal`. Every equation remembers the user's s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from fx.core.avals import ShapedArray
 
 if TYPE_CHECKING:
     from fx.core.primitive import Primitive
+
+T = TypeVar("T", bound=type)
 
 
 class Var:
@@ -135,11 +137,26 @@ def set_printer(function: Any) -> None:
 
 
 def subjaxprs(params: dict[str, Any]) -> list[Jaxpr]:
-    """The jaxprs that an equation carries in its parameters, in order."""
+    """The jaxprs that an equation carries in its parameters, in order, inside tuples too."""
     found: list[Jaxpr] = []
     for value in params.values():
-        if isinstance(value, Jaxpr):
-            found.append(value)
-        elif isinstance(value, (tuple, list)):
-            found.extend(v for v in value if isinstance(v, Jaxpr))
+        _collect(value, found)
     return found
+
+
+def _collect(value: Any, found: list[Jaxpr]) -> None:
+    if isinstance(value, Jaxpr):
+        found.append(value)
+    elif isinstance(value, (tuple, list)):
+        for inner in value:
+            _collect(inner, found)
+
+
+READABLE: dict[str, type] = {}
+
+
+def readable(cls: T) -> T:
+    """Decorate a namedtuple or an enum whose values are parameters: printed programs that hold
+    them can be read back."""
+    READABLE[cls.__name__] = cls
+    return cls

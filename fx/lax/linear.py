@@ -9,6 +9,7 @@ from typing import Any
 import fx.ops  # noqa: F401 (registers the primitives)
 from fx import dtypes
 from fx.core.array import Array, to_array
+from fx.core.ir import readable
 from fx.core.primitive import P
 from fx.errors import FxValueError, ShapeError, public
 from fx.lax.arguments import ArrayLike, integers
@@ -18,6 +19,7 @@ DotDimensionNumbers = tuple[
 ]
 
 
+@readable
 class Precision(enum.Enum):
     """How carefully a backend with several speeds of multiplication should multiply.
 

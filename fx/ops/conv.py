@@ -15,6 +15,7 @@ import numpy as np
 
 from fx import dtypes
 from fx.core.avals import ShapedArray
+from fx.core.ir import readable
 from fx.core.primitive import Linear, P, Primitive, zeros
 from fx.errors import FxTypeError, FxValueError, ShapeError
 from fx.ops.base import check_domain
@@ -25,6 +26,7 @@ Ints = tuple[int, ...]
 Padding = tuple[tuple[int, int], ...]
 
 
+@readable
 class ConvDimensionNumbers(NamedTuple):
     """Which axes of image, kernel and result of a convolution correspond.
 

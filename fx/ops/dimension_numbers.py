@@ -15,9 +15,11 @@ import numpy as np
 
 from fx import dtypes
 from fx.core.avals import ShapedArray
+from fx.core.ir import readable
 from fx.errors import FxTypeError, FxValueError, ShapeError
 
 
+@readable
 class GatherDimensionNumbers(NamedTuple):
     """Which axes of operand, indices and result of `gather` correspond.
 
@@ -51,6 +53,7 @@ class GatherDimensionNumbers(NamedTuple):
     start_indices_batching_dims: tuple[int, ...] = ()
 
 
+@readable
 class ScatterDimensionNumbers(NamedTuple):
     """Which axes of operand, indices and updates of a scatter correspond.
 
@@ -82,6 +85,7 @@ class ScatterDimensionNumbers(NamedTuple):
     scatter_indices_batching_dims: tuple[int, ...] = ()
 
 
+@readable
 class GatherScatterMode(enum.Enum):
     """What gather and scatter do with a window that is not wholly inside the operand.
 

@@ -16,11 +16,13 @@ import numpy as np
 from fx import dtypes
 from fx.core.array import Array
 from fx.core.avals import ShapedArray
+from fx.core.ir import readable
 from fx.core.primitive import P, Primitive, lit
 from fx.errors import FxTypeError, FxValueError, ShapeError
 from fx.ops.base import move_axis
 
 
+@readable
 class FftType(enum.IntEnum):
     """Which Fourier transform: forward, inverse, of real numbers, or back to real numbers.
 
