@@ -17,10 +17,11 @@ from fx.core.array import Array, aval_of, is_arraylike, to_array
 from fx.core.avals import ShapedArray
 from fx.core.check import expect_types
 from fx.core.interpret import eval_jaxpr
-from fx.core.ir import Jaxpr
+from fx.core.ir import Eqn, Jaxpr, Var
 from fx.core.primitive import AxisData, Linear, P, instantiate, zeros
 from fx.errors import FxTypeError, FxValueError, ShapeError, public
 from fx.pytree import keystr, tree_flatten, tree_flatten_with_path, tree_unflatten
+from fx.transforms.dce import dce
 from fx.transforms.jvp import jvp_jaxpr
 from fx.transforms.linearize import linearize_jaxpr
 from fx.transforms.stage import FlatFunction, arg_names, hoist, name_of, origin_of, stage
@@ -206,11 +207,14 @@ class ScanPrimitive(CallPrimitive):
         jaxpr, (nc, k) = params["jaxpr"], params["counts"]
         is_linear = [isinstance(x, Linear) for x in args]
         consts_lin, carry_lin, xs_lin = split_list(is_linear, nc, k)
+        known, equations = _known_carries(jaxpr, is_linear, nc, k)
+        if any(known):
+            return self._transpose_apart(known, equations, cts, args, params)
         # A carry that starts from a zero tangent comes as a value, and is linear all the same.
         if not all(dtypes.is_inexact(v.aval.dtype) for v in jaxpr.invars[nc : nc + k]):
             raise FxTypeError(
-                "transposing a scan with a carry that is not linear (such as a counter beside a "
-                "linear carry): use vjp or grad, which separate the two."
+                "transposing a scan whose carry of integers depends on its linear arguments: the "
+                "function is not linear."
             )
         consts, _, xs = split_list(args, nc, k)
         fixed = [x for x, lin in zip(consts, consts_lin, strict=True) if not lin]
@@ -273,6 +277,45 @@ class ScanPrimitive(CallPrimitive):
             *merge_mask(xs_lin, out_xs, [None] * s),
         ]
 
+    def _transpose_apart(
+        self,
+        known: Sequence[bool],
+        equations: Sequence[Eqn],
+        cts: Sequence[Any],
+        args: Sequence[Any],
+        params: dict[str, Any],
+    ) -> list[Any]:
+        """Carries that are values, such as a counter, run forwards first: their course becomes an
+        input of a scan in which every carry is linear.
+        """
+        jaxpr, (nc, k) = params["jaxpr"], params["counts"]
+        consts, carry, xs = split_list(list(zip(jaxpr.invars, args, strict=True)), nc, k)
+        keep = [not m for m in known]
+        values = [c for c, m in zip(carry, known, strict=True) if m]
+        rest = [c for c, m in zip(carry, known, strict=True) if not m]
+        fixed = [c for c in consts if not isinstance(c[1], Linear)]
+        steps = [x for x in xs if not isinstance(x[1], Linear)]
+        inputs, n = [*fixed, *values, *steps], len(values)
+        after = [v for v, m in zip(jaxpr.outvars[:k], known, strict=True) if m]
+        before = [v for v, _ in values]
+        forward = Jaxpr(
+            [v for v, _ in inputs], [*after, *before], equations, jaxpr.constvars, jaxpr.consts
+        )
+        course = self.bind(
+            *[x for _, x in inputs], **{**params, "jaxpr": dce(forward), "counts": (len(fixed), n)}
+        )[n:]
+        moved = [*consts, *rest, *zip(before, course, strict=True), *xs]
+        outs = [v for v, m in zip(jaxpr.outvars[:k], keep, strict=True) if m] + jaxpr.outvars[k:]
+        linear = Jaxpr([v for v, _ in moved], outs, jaxpr.eqns, jaxpr.constvars, jaxpr.consts)
+        kept_cts = [ct for ct, m in zip(cts[:k], keep, strict=True) if m] + list(cts[k:])
+        results = self.transpose(
+            kept_cts,
+            *[x for _, x in moved],
+            **{**params, "jaxpr": linear, "counts": (nc, len(rest))},
+        )
+        ct_consts, ct_rest, _, ct_xs = split_list(results, nc, len(rest), n)
+        return [*ct_consts, *merge_mask(keep, ct_rest, [None] * n), *ct_xs]
+
     # ------------------------------------------------------------------ batching
     def batch(
         self, axis: AxisData, args: Sequence[Any], dims: Sequence[Any], **params: Any
@@ -303,6 +346,27 @@ class ScanPrimitive(CallPrimitive):
 
 
 scan_p = ScanPrimitive()
+
+
+def _known_carries(
+    jaxpr: Jaxpr, is_linear: Sequence[bool], nc: int, k: int
+) -> tuple[list[bool], list[Eqn]]:
+    """Which carries of a body never depend on linear inputs, and the equations that do not."""
+    linear = list(is_linear)
+    while True:
+        marked = {v for v, on in zip(jaxpr.invars, linear, strict=True) if on}
+        others = []
+        for eqn in jaxpr.eqns:
+            if marked.isdisjoint(v for v in eqn.invars if isinstance(v, Var)):
+                others.append(eqn)
+            else:
+                marked.update(eqn.outvars)
+        grown = list(linear)
+        for i, v in enumerate(jaxpr.outvars[:k]):
+            grown[nc + i] = linear[nc + i] or v in marked
+        if grown == linear:
+            return [not on for on in linear[nc : nc + k]], others
+        linear = grown
 
 
 def _body_types(operands: Sequence[Any], n_whole: int) -> list[ShapedArray]:

@@ -185,6 +185,37 @@ def test_unroll_is_a_hint():
         np.testing.assert_array_equal(out[0], 65.0)
 
 
+# Linear functions of x whose loops carry values that are not: counters, known numbers.
+LINEAR = {
+    "fori with its index": lambda x: lax.fori_loop(0, 3, lambda i, c: (i + 1) * c, x),
+    "fori of a matrix": lambda x: lax.fori_loop(0, 3, lambda i, c: WEIGHT @ c * (i + 1.0), x),
+    "known float carry": lambda x: lax.scan(
+        lambda c, y: ((c[0] * 1.5 + y, c[1] * c[0]), c[1] * y), (np.float64(1), x), np.arange(3.0)
+    )[1],
+    "linear inputs": lambda x: lax.scan(
+        lambda c, y: ((c[0] + 1, c[1] + y * c[0]), c[0]), (0, 0 * x), jnp.stack([x, 2 * x])
+    )[0][1],
+    "in reverse": lambda x: lax.scan(
+        lambda c, y: ((c[0] + 1, c[1] * c[0] + y), c[1]), (1, x), x * jnp.ones((2, 3)), reverse=True
+    )[1],
+    "cond": lambda x: lax.cond(True, lambda y: 2 * y, lambda y: 3 * y, x),
+}
+WEIGHT = np.random.default_rng(0).normal(size=(3, 3))
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_linear_transpose_of_loops_with_counters(name):
+    f, x = LINEAR[name], np.array([1.0, 2.0, 3.0])
+    jacobian, out = np.asarray(fx.jacfwd(f)(x)), f(x)
+    u = np.cos(np.asarray(out))
+    expected = np.tensordot(u, jacobian, u.ndim)
+    transpose = fx.linear_transpose(f, x)
+    np.testing.assert_allclose(transpose(u)[0], expected, rtol=1e-10)
+    np.testing.assert_allclose(fx.jit(transpose)(u)[0], expected, rtol=1e-10)
+    batch = fx.vmap(transpose)(np.stack([u, 2 * u]))[0]
+    np.testing.assert_allclose(batch, [expected, 2 * expected], rtol=1e-10)
+
+
 def test_constants_of_a_loop_are_not_stacked_as_residuals():
     """The weight of a recurrent net is the same in each step: the backward scan gets it once."""
     w = jnp.ones((50, 50))
