@@ -41,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             again += ["--data", str(folder)]
         print(f"\n{error}\nTo go on: {shlex.join(again)}", file=sys.stderr)
         return 130
+    except KeyboardInterrupt:  # before the first step, or for the second time
+        print("\nstopped at once, without saving", file=sys.stderr)
+        return 130
     except Diverged as error:
         print(f"\nerror: {error}", file=sys.stderr)
         return 1

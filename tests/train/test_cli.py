@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import fx
+from fx.train import cli
 from fx.train.cli import main
 from fx.train.config import Config
 
@@ -127,6 +128,15 @@ def test_ctrl_c_saves_and_says_how_to_resume(tmp_path, idx_folder):
     )
     assert f"python -m fx --resume --out '{out}' --data {idx_folder}" in rest
     assert (out / "checkpoint.safetensors").is_file()
+
+
+def test_ctrl_c_before_the_first_step(capsys, monkeypatch, tmp_path):
+    def interrupted(folder):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "load", interrupted)
+    assert main(["--out", str(tmp_path)]) == 130
+    assert "stopped at once, without saving" in capsys.readouterr().err
 
 
 @pytest.mark.slow
