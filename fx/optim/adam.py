@@ -8,12 +8,13 @@ import fx.numpy as jnp
 from fx import tree
 from fx.errors import FxValueError
 from fx.optim.base import GradientTransformation, Params, Updates
-from fx.optim.numerics import abs_sq, is_zero, safe_increment, scalar
+from fx.optim.numerics import abs_sq, is_zero, safe_increment, scalar, widened
 from fx.optim.scaling import step_count
 from fx.optim.tree_utils.arithmetic import (
     map_present,
     tree_full_like,
     tree_sub,
+    tree_zeros_for_squares,
     tree_zeros_like,
 )
 from fx.optim.tree_utils.moments import (
@@ -40,7 +41,11 @@ def plus(x: Any, term: Any) -> Any:
 
 def quotient(mu: Any, nu: Any, eps: Any, eps_root: Any) -> Any:
     """mu / (sqrt(nu + eps_root) + eps), leaf by leaf."""
-    return map_present(lambda m, v: m / plus(jnp.sqrt(plus(v, eps_root)), eps), mu, nu)
+
+    def divide(m: Any, v: Any) -> Any:
+        return jnp.astype(widened(m, v) / plus(jnp.sqrt(plus(v, eps_root)), eps), m.dtype)
+
+    return map_present(divide, mu, nu)
 
 
 def first_moment(updates: Updates, mu: Any, b1: Any, count: Any, nesterov: bool) -> Any:
@@ -89,7 +94,7 @@ def scale_by_adam(
 
     def init(params: Params) -> ScaleByAdamState:
         mu = tree_zeros_like(params, mu_dtype)
-        return ScaleByAdamState(step_count(), mu, tree_zeros_like(params))
+        return ScaleByAdamState(step_count(), mu, tree_zeros_for_squares(params))
 
     def update(updates: Updates, state: Any, params: Params = None) -> Any:
         mu = tree_update_moment(updates, state.mu, b1, 1)
@@ -150,10 +155,8 @@ def scale_by_amsgrad(
     """
 
     def init(params: Params) -> ScaleByAmsgradState:
-        zeros = tree_zeros_like(params)
-        return ScaleByAmsgradState(
-            step_count(), tree_zeros_like(params, mu_dtype), zeros, tree_zeros_like(params)
-        )
+        nu, nu_max = tree_zeros_for_squares(params), tree_zeros_for_squares(params)
+        return ScaleByAmsgradState(step_count(), tree_zeros_like(params, mu_dtype), nu, nu_max)
 
     def update(updates: Updates, state: Any, params: Params = None) -> Any:
         mu = tree_update_moment(updates, state.mu, b1, 1)
@@ -190,14 +193,16 @@ def scale_by_adamax(b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> Gradient
     """
 
     def init(params: Params) -> ScaleByAdamState:
-        return ScaleByAdamState(step_count(), tree_zeros_like(params), tree_zeros_like(params))
+        nu = tree_zeros_for_squares(params)
+        return ScaleByAdamState(step_count(), tree_zeros_like(params), nu)
 
     def update(updates: Updates, state: Any, params: Params = None) -> Any:
         count = safe_increment(state.count)
         mu = tree_update_moment(updates, state.mu, b1, 1)
         nu = tree_update_infinity_moment(updates, state.nu, b2, eps)
         mu_hat = tree_bias_correction(mu, b1, count)
-        return map_present(lambda m, v: m / v, mu_hat, nu), ScaleByAdamState(count, mu, nu)
+        out = map_present(lambda m, v: jnp.astype(widened(m, v) / v, m.dtype), mu_hat, nu)
+        return out, ScaleByAdamState(count, mu, nu)
 
     return GradientTransformation(init, update)
 
@@ -242,7 +247,9 @@ def scale_by_belief(
     """
 
     def init(params: Params) -> ScaleByBeliefState:
-        return ScaleByBeliefState(step_count(), tree_zeros_like(params), tree_zeros_like(params))
+        return ScaleByBeliefState(
+            step_count(), tree_zeros_like(params), tree_zeros_for_squares(params)
+        )
 
     def update(updates: Updates, state: Any, params: Params = None) -> Any:
         mu = tree_update_moment(updates, state.mu, b1, 1)
@@ -289,12 +296,11 @@ def scale_by_yogi(
 
     def init(params: Params) -> ScaleByAdamState:
         value = initial_accumulator_value
-        return ScaleByAdamState(
-            step_count(), tree_full_like(params, value), tree_full_like(params, value)
-        )
+        nu = tree.map(lambda z: z + value, tree_zeros_for_squares(params))
+        return ScaleByAdamState(step_count(), tree_full_like(params, value), nu)
 
     def grow(g: Any, v: Any) -> Any:
-        square = abs_sq(g)
+        square = abs_sq(widened(g, v))
         return v - (1 - scalar(b2, v)) * jnp.sign(v - square) * square
 
     def update(updates: Updates, state: Any, params: Params = None) -> Any:
@@ -342,7 +348,9 @@ def scale_by_radam(
     longest = 2.0 / (1.0 - b2) - 1.0
 
     def init(params: Params) -> ScaleByAdamState:
-        return ScaleByAdamState(step_count(), tree_zeros_like(params), tree_zeros_like(params))
+        return ScaleByAdamState(
+            step_count(), tree_zeros_like(params), tree_zeros_for_squares(params)
+        )
 
     def update(updates: Updates, state: Any, params: Params = None) -> Any:
         mu = tree_update_moment(updates, state.mu, b1, 1)
@@ -402,7 +410,8 @@ def scale_by_adan(
     """
 
     def init(params: Params) -> ScaleByAdanState:
-        return ScaleByAdanState(*(tree_zeros_like(params) for _ in range(4)), t=step_count())
+        m, v, g = (tree_zeros_like(params) for _ in range(3))
+        return ScaleByAdanState(m, v, tree_zeros_for_squares(params), g, step_count())
 
     def add_part(x: Any, y: Any) -> Any:
         return x + (1 - scalar(b2, y)) * y

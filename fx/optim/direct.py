@@ -17,7 +17,7 @@ from fx.optim.base import (
     init_empty_state,
     need_params,
 )
-from fx.optim.numerics import abs_sq, is_zero, safe_increment, scalar
+from fx.optim.numerics import abs_sq, is_zero, safe_increment, scalar, square_dtype, widened
 from fx.optim.scaling import step_count
 from fx.optim.tree_utils.arithmetic import (
     scaled,
@@ -113,7 +113,7 @@ def scale_by_novograd(
     """
 
     def init(params: Params) -> ScaleByNovogradState:
-        nu = tree.map(lambda p: jnp.zeros((), dtypes.real_dtype(p.dtype)), params)
+        nu = tree.map(lambda p: jnp.zeros((), square_dtype(p.dtype)), params)
         return ScaleByNovogradState(step_count(), tree_zeros_like(params, mu_dtype), nu)
 
     def update(updates: Updates, state: Any, params: Params = None) -> Any:
@@ -121,12 +121,12 @@ def scale_by_novograd(
         first = state.count == 0
 
         def average(g: Any, v: Any) -> Any:
-            norm = jnp.sum(abs_sq(g))
+            norm = jnp.sum(abs_sq(widened(g, v)))
             decay = scalar(b2, v)
             return jnp.where(first, norm, (1 - decay) * norm + decay * v)
 
         def step(g: Any, p: Any, m: Any, v: Any) -> Any:
-            new = g / plus(jnp.sqrt(plus(v, eps_root)), eps)
+            new = jnp.astype(g / plus(jnp.sqrt(plus(v, eps_root)), eps), g.dtype)
             if not is_zero(weight_decay):
                 new = new + scalar(weight_decay, p) * p
             return jnp.where(first, new, scalar(b1, m) * m + new)

@@ -12,7 +12,7 @@ import fx.numpy as jnp
 from fx import lax, tree
 from fx.errors import FxTypeError
 from fx.optim.base import GradientTransformation, Params, Updates, need_params
-from fx.optim.numerics import abs_sq, safe_increment, scalar
+from fx.optim.numerics import abs_sq, safe_increment, scalar, square_dtype, widened
 from fx.optim.scaling import step_count
 from fx.optim.tree_utils.arithmetic import tree_zeros_like
 from fx.optim.tree_utils.moments import tree_update_moment
@@ -104,7 +104,7 @@ def scale_by_factored_rms(
             return [_without(p.shape, large), _without(p.shape, small), (1,)]
 
         def part(i: int) -> Any:
-            return tree.map(lambda p: jnp.zeros(shapes(p)[i], p.dtype), params)
+            return tree.map(lambda p: jnp.zeros(shapes(p)[i], square_dtype(p.dtype)), params)
 
         return FactoredState(step_count(), part(0), part(1), part(2))
 
@@ -113,22 +113,23 @@ def scale_by_factored_rms(
         decay = decay_rate_fn(state.count - step_offset, decay_rate)
 
         def rescale(g: Any, row: Any, col: Any, full: Any, p: Any) -> list[Any]:
-            square = abs_sq(g) + epsilon
+            square = abs_sq(widened(g, full)) + epsilon
 
             def average(old: Any, new: Any) -> Any:
-                return jnp.astype(decay * old + (1 - decay) * new, p.dtype)
+                return jnp.astype(decay * old + (1 - decay) * new, old.dtype)
 
             axes = axes_of(p)
             if axes is None:
                 full = average(full, square)
-                return [g * lax.rsqrt(full), row, col, full]
+                return [jnp.astype(g * lax.rsqrt(full), g.dtype), row, col, full]
             small, large = axes
             row = average(row, jnp.mean(square, axis=large))
             col = average(col, jnp.mean(square, axis=small))
             kept = small - 1 if small > large else small
             mean = jnp.mean(row, axis=kept, keepdims=True)
             step = g * jnp.expand_dims(lax.rsqrt(row / mean), large)
-            return [step * jnp.expand_dims(lax.rsqrt(col), small), row, col, full]
+            step = step * jnp.expand_dims(lax.rsqrt(col), small)
+            return [jnp.astype(step, g.dtype), row, col, full]
 
         shape = tree.structure(updates)
         columns = zip(
@@ -179,7 +180,7 @@ def scale_by_sm3(b1: Any = 0.9, b2: Any = 1.0, eps: Any = 1e-8) -> GradientTrans
                 raise FxTypeError(
                     f"optim.scale_by_sm3: got parameters of dtype {p.dtype}, expected real ones."
                 )
-        mu = tree.map(lambda p: [jnp.zeros(size, p.dtype) for size in p.shape], params)
+        mu = tree.map(lambda p: [jnp.zeros(n, square_dtype(p.dtype)) for n in p.shape], params)
         return ScaleBySM3State(mu, tree_zeros_like(params))
 
     def accumulate(g: Any, sums: list[Any]) -> Any:
@@ -188,8 +189,9 @@ def scale_by_sm3(b1: Any = 0.9, b2: Any = 1.0, eps: Any = 1e-8) -> GradientTrans
             for axis, s in enumerate(sums)
         ]
         weight = 1.0 if b2 == 1.0 else 1.0 - b2
-        old = functools.reduce(jnp.minimum, spread) if spread else jnp.zeros_like(g)
-        return weight * (g * g) + scalar(b2, g) * old
+        wide = jnp.astype(g, square_dtype(g.dtype))
+        old = functools.reduce(jnp.minimum, spread) if spread else jnp.zeros_like(wide)
+        return weight * (wide * wide) + scalar(b2, wide) * old
 
     def maxima(total: Any) -> list[Any]:
         axes = range(total.ndim)
@@ -197,7 +199,8 @@ def scale_by_sm3(b1: Any = 0.9, b2: Any = 1.0, eps: Any = 1e-8) -> GradientTrans
 
     def step(g: Any, total: Any) -> Any:
         some = total > 0
-        return g * jnp.where(some, lax.rsqrt(jnp.where(some, total, 1) + eps), 0)
+        inverse = jnp.where(some, lax.rsqrt(jnp.where(some, total, 1) + eps), 0)
+        return jnp.astype(g * inverse, g.dtype)
 
     def update(updates: Updates, state: Any, params: Params = None) -> Any:
         shape = tree.structure(updates)

@@ -33,6 +33,21 @@ def cast(x: Any, dtype: Any) -> Any:
     return x if dtype is None else jnp.asarray(x, dtype=dtype)
 
 
+def square_dtype(dtype: Any) -> np.dtype:
+    """The real dtype in which squares of a dtype are kept.
+
+    In float16 the square of 1e-4 is 0, and so is an epsilon of 1e-8: where a gradient vanished,
+    Adam would divide 0 by 0. All other floats keep their own dtype.
+    """
+    real = dtypes.real_dtype(dtype)
+    return np.dtype(np.float32) if real == np.float16 else real
+
+
+def widened(x: Any, like: Any) -> Any:
+    """An array in at least the precision of another one, before it is squared."""
+    return x if x.dtype == like.dtype else jnp.astype(x, dtypes.promote_types(x.dtype, like.dtype))
+
+
 def abs_sq(x: ArrayLike) -> Array:
     """|x|², real also for complex x, and with a derivative at 0.
 
@@ -135,9 +150,16 @@ def safe_norm(
     return jnp.where(small, jnp.asarray(min_norm, dtype=norm.dtype), norm)
 
 
+def _root(reduce: Any, x: Any, **options: Any) -> Any:
+    """The root of reduced squares, in the real dtype of x."""
+    real = dtypes.real_dtype(x.dtype)
+    wide = jnp.astype(x, square_dtype(x.dtype)) if real == np.float16 else x
+    return jnp.astype(jnp.sqrt(reduce(abs_sq(wide), **options)), real)
+
+
 def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
     if ord is None or ord == 2:
-        return jnp.sqrt(jnp.sum(abs_sq(x), axis=axis, keepdims=keepdims))
+        return _root(jnp.sum, x, axis=axis, keepdims=keepdims)
     size = jnp.abs(x)
     if ord == np.inf or ord == "inf":
         return jnp.max(size, axis=axis, keepdims=keepdims)
@@ -163,6 +185,6 @@ def safe_root_mean_squares(x: ArrayLike, min_rms: ArrayLike) -> Array:
         Array(3., dtype=float32)
     """
     x = jnp.asarray(x)
-    small = jnp.sqrt(jnp.mean(abs_sq(x))) <= min_rms
-    rms = jnp.sqrt(jnp.mean(abs_sq(jnp.where(small, jnp.ones_like(x), x))))
+    small = _root(jnp.mean, x) <= min_rms
+    rms = _root(jnp.mean, jnp.where(small, jnp.ones_like(x), x))
     return jnp.where(small, jnp.asarray(min_rms, dtype=rms.dtype), rms)

@@ -5,17 +5,30 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import fx.numpy as jnp
-from fx import lax
+from fx import lax, tree
 from fx.optim.adam import plus
 from fx.optim.base import GradientTransformation, Params, Updates
-from fx.optim.numerics import abs_sq, safe_increment
+from fx.optim.numerics import abs_sq, safe_increment, widened
 from fx.optim.scaling import step_count
-from fx.optim.tree_utils.arithmetic import map_present, tree_full_like, tree_zeros_like
+from fx.optim.tree_utils.arithmetic import (
+    map_present,
+    tree_zeros_for_squares,
+    tree_zeros_like,
+)
 from fx.optim.tree_utils.moments import (
     tree_bias_correction,
     tree_update_moment,
     tree_update_moment_per_elem_norm,
 )
+
+
+def _filled(params: Params, value: Any) -> Any:
+    """A number in the shapes of parameters, in a dtype for their squares."""
+    return tree.map(lambda zeros: zeros + value, tree_zeros_for_squares(params))
+
+
+def _times(g: Any, factor: Any) -> Any:
+    return jnp.astype(g * factor, g.dtype)
 
 
 class ScaleByRssState(NamedTuple):
@@ -46,16 +59,16 @@ def scale_by_rss(initial_accumulator_value: Any = 0.1, eps: Any = 1e-7) -> Gradi
     """
 
     def init(params: Params) -> ScaleByRssState:
-        return ScaleByRssState(tree_full_like(params, initial_accumulator_value))
+        return ScaleByRssState(_filled(params, initial_accumulator_value))
 
     def divide(g: Any, total: Any) -> Any:
         # Where nothing was summed the root is taken of 1, so that there is no 0 / 0 to choose from.
         some = total > 0
         inverse = lax.rsqrt(plus(jnp.where(some, total, 1), eps))
-        return g * jnp.where(some, inverse, 0)
+        return jnp.astype(g * jnp.where(some, inverse, 0), g.dtype)
 
     def update(updates: Updates, state: Any, params: Params = None) -> Any:
-        total = map_present(lambda g, t: abs_sq(g) + t, updates, state.sum_of_squares)
+        total = map_present(lambda g, t: abs_sq(widened(g, t)) + t, updates, state.sum_of_squares)
         return map_present(divide, updates, total), ScaleByRssState(total)
 
     return GradientTransformation(init, update)
@@ -110,7 +123,7 @@ def scale_by_rms(
     """
 
     def init(params: Params) -> ScaleByRmsState | ScaleByRmsWithCountState:
-        nu = tree_full_like(params, initial_scale)
+        nu = _filled(params, initial_scale)
         return (
             ScaleByRmsWithCountState(step_count(), nu) if bias_correction else ScaleByRmsState(nu)
         )
@@ -123,7 +136,9 @@ def scale_by_rms(
             new: Any = ScaleByRmsWithCountState(count, nu)
         else:
             average, new = nu, ScaleByRmsState(nu)
-        out = map_present(lambda g, v: g * _inverse_root(v, eps, eps_in_sqrt), updates, average)
+        out = map_present(
+            lambda g, v: _times(g, _inverse_root(v, eps, eps_in_sqrt)), updates, average
+        )
         return out, new
 
     return GradientTransformation(init, update)
@@ -174,7 +189,7 @@ def scale_by_stddev(
     """
 
     def init(params: Params) -> ScaleByRStdDevState | ScaleByRStdDevWithCountState:
-        mu, nu = tree_zeros_like(params), tree_full_like(params, initial_scale)
+        mu, nu = tree_zeros_like(params), _filled(params, initial_scale)
         if bias_correction:
             return ScaleByRStdDevWithCountState(step_count(), mu, nu)
         return ScaleByRStdDevState(mu, nu)
@@ -192,7 +207,8 @@ def scale_by_stddev(
 
         def rescale(g: Any, m: Any, v: Any) -> Any:
             # Rounding may make the variance negative, in narrow floats above all.
-            return g * _inverse_root(jnp.maximum(v - abs_sq(m), 0), eps, eps_in_sqrt)
+            variance = jnp.maximum(v - abs_sq(widened(m, v)), 0)
+            return _times(g, _inverse_root(variance, eps, eps_in_sqrt))
 
         return map_present(rescale, updates, mean, square), new
 
@@ -227,10 +243,10 @@ def scale_by_adadelta(rho: Any = 0.9, eps: Any = 1e-6) -> GradientTransformation
     """
 
     def init(params: Params) -> ScaleByAdaDeltaState:
-        return ScaleByAdaDeltaState(tree_zeros_like(params), tree_zeros_like(params))
+        return ScaleByAdaDeltaState(tree_zeros_for_squares(params), tree_zeros_for_squares(params))
 
     def rescale(g: Any, before: Any, after: Any) -> Any:
-        return jnp.sqrt(plus(after, eps)) / jnp.sqrt(plus(before, eps)) * g
+        return _times(g, jnp.sqrt(plus(after, eps)) / jnp.sqrt(plus(before, eps)))
 
     def update(updates: Updates, state: Any, params: Params = None) -> Any:
         e_g = tree_update_moment(updates, state.e_g, rho, 2)

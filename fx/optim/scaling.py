@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 import fx.numpy as jnp
 from fx import tree
 from fx.optim.base import (
@@ -18,7 +20,14 @@ from fx.optim.base import (
     need_params,
     stateless_with_tree_map,
 )
-from fx.optim.numerics import is_zero, safe_increment, safe_norm, safe_root_mean_squares, scalar
+from fx.optim.numerics import (
+    is_zero,
+    safe_increment,
+    safe_norm,
+    safe_root_mean_squares,
+    scalar,
+    square_dtype,
+)
 from fx.optim.tree_utils.arithmetic import global_norm, scaled
 
 ScaleState = EmptyState
@@ -185,6 +194,10 @@ def scale_by_param_block_rms(min_scale: Any = 1e-3) -> GradientTransformation:
     return GradientTransformation(init_empty_state, update)
 
 
+def _wide(dtype: Any) -> Any:
+    return square_dtype(dtype) if dtype == np.float16 else dtype
+
+
 def scale_by_trust_ratio(
     min_norm: Any = 0.0, trust_coefficient: Any = 1.0, eps: Any = 0.0
 ) -> GradientTransformation:
@@ -210,11 +223,12 @@ def scale_by_trust_ratio(
     """
 
     def rescale(u: Any, p: Any) -> Any:
-        size, step = safe_norm(p, min_norm), safe_norm(u, min_norm)
+        # In float16 a ratio to the norm of a vanishing update would be infinite.
+        size, step = (safe_norm(jnp.astype(x, _wide(x.dtype)), min_norm) for x in (p, u))
         nothing = jnp.logical_or(size == 0, step == 0)
         length = step if is_zero(eps) else step + eps
         ratio = trust_coefficient * size / jnp.where(nothing, 1, length)
-        return u * scalar(jnp.where(nothing, 1, ratio), u)
+        return jnp.astype(u * jnp.where(nothing, 1, ratio), u.dtype)
 
     def update(updates: Updates, state: EmptyState, params: Params = None) -> Any:
         need_params("scale_by_trust_ratio", params)

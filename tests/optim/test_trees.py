@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, seed
 from hypothesis import strategies as st
 
 import fx
@@ -149,6 +149,7 @@ def test_derivatives_of_projections(name):
     )
 
 
+@seed(0)
 @given(st.lists(st.floats(-5, 5, width=32), min_size=1, max_size=6), st.floats(0.1, 4.0))
 def test_simplex_projection(values, scale):
     """Nothing negative, the sum is scale, and the order is kept."""

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 import fx.numpy as jnp
+from fx import dtypes
 from fx import tree as trees
+from fx.dtypes import promote_types
 from fx.errors import FxValueError
-from fx.optim.numerics import abs_sq, scalar
+from fx.optim.numerics import abs_sq, scalar, square_dtype
 
 
 def _is_none(x: Any) -> bool:
@@ -253,6 +255,11 @@ def tree_ones_like(tree: Any, dtype: Any = None) -> Any:
     return trees.map(lambda x: jnp.ones_like(x, dtype=dtype), tree)
 
 
+def tree_zeros_for_squares(tree: Any) -> Any:
+    """Zeros in which squares of a pytree's numbers are summed; float32 for float16."""
+    return trees.map(lambda x: jnp.zeros(x.shape, square_dtype(x.dtype)), tree)
+
+
 def tree_full_like(tree: Any, fill_value: Any, dtype: Any = None) -> Any:
     """One number in the shapes of a pytree.
 
@@ -413,8 +420,12 @@ def tree_norm(tree: Any, ord: Any = None, squared: bool = False) -> Any:
         Array(5., dtype=float32)
     """
     if ord is None or ord == 2:
-        total = jnp.asarray(tree_sum(trees.map(abs_sq, tree)))
-        return total if squared else jnp.sqrt(total)
+        leaves = trees.leaves(tree)
+        squares = [abs_sq(jnp.asarray(x, dtype=_square_or_none(x))) for x in leaves]
+        total = jnp.asarray(tree_sum(squares))
+        norm = total if squared else jnp.sqrt(total)
+        narrow = [dtypes.real_dtype(jnp.asarray(x).dtype) for x in leaves]
+        return norm if not narrow else jnp.astype(norm, functools.reduce(promote_types, narrow))
     if ord == 1:
         norm = tree_sum(trees.map(jnp.abs, tree))
     elif ord in (np.inf, "inf", "infinity"):
@@ -423,6 +434,11 @@ def tree_norm(tree: Any, ord: Any = None, squared: bool = False) -> Any:
         raise FxValueError(f"optim.tree_norm: got ord={ord!r}, expected None, 1, 2 or inf.")
     norm = jnp.asarray(norm)
     return norm * norm if squared else norm
+
+
+def _square_or_none(x: Any) -> Any:
+    """float32 for float16, whose squares overflow beyond 256; None for other dtypes."""
+    return np.float32 if jnp.asarray(x).dtype == np.float16 else None
 
 
 def global_norm(updates: Any) -> Any:

@@ -11,7 +11,7 @@ import fx.numpy as jnp
 from fx import dtypes
 from fx import tree as trees
 from fx.errors import FxTypeError, FxValueError
-from fx.optim.numerics import abs_sq, scalar
+from fx.optim.numerics import abs_sq, scalar, widened
 from fx.optim.tree_utils.arithmetic import map_present
 
 
@@ -35,8 +35,8 @@ def tree_update_moment(updates: Any, moments: Any, decay: Any, order: Any) -> An
     """
 
     def update(g: Any, m: Any) -> Any:
-        old = scalar(decay, m)
-        return (1 - scalar(decay, g)) * (g if order == 1 else g**order) + old * m
+        power = g if order == 1 else widened(g, m) ** order
+        return (1 - scalar(decay, power)) * power + scalar(decay, m) * m
 
     return map_present(update, updates, moments)
 
@@ -65,7 +65,8 @@ def tree_update_infinity_moment(updates: Any, moments: Any, decay: Any, eps: Any
     """
 
     def update(g: Any, m: Any) -> Any:
-        return jnp.maximum(jnp.abs(g) + scalar(eps, g), scalar(decay, m) * m)
+        size = jnp.abs(widened(g, m))
+        return jnp.maximum(size + scalar(eps, size), scalar(decay, m) * m)
 
     return map_present(update, updates, moments)
 
@@ -96,7 +97,7 @@ def tree_update_moment_per_elem_norm(updates: Any, moments: Any, decay: Any, ord
         return g**order if g.dtype.kind != "c" else abs_sq(g) ** (order / 2)
 
     def update(g: Any, m: Any) -> Any:
-        norm = power(g)
+        norm = power(widened(g, m))
         return (1 - scalar(decay, norm)) * norm + scalar(decay, m) * m
 
     return map_present(update, updates, moments)
