@@ -106,22 +106,31 @@ CARRIERS = {
     "while": lambda x: lax.while_loop(lambda v: v[0] < 3, lambda v: v * 2, x),
     "pmap": lambda x: fx.pmap(jnp.sin)(x[:1]),
     "checkpoint": lambda x: fx.checkpoint(jnp.sin)(x),
+    "linear_solve": lambda x: lax.custom_linear_solve(
+        lambda v: 2 * v, x, lambda matvec, b: b / 2, symmetric=True
+    ),
     "custom_jvp_call": lambda x: fx.nn.relu(x),
 }
 
 
 def spoil(jaxpr, name):
-    """Spoil the last program inside an equation of that name, wherever it is."""
+    """Spoil the programs inside an equation of that name, wherever it is."""
     for eqn in jaxpr.eqns:
         if eqn.primitive.name != name:
             for inner in subjaxprs(eqn.params):
                 spoil(inner, name)
             continue
         for key, value in list(eqn.params.items()):
-            if isinstance(value, Jaxpr):
-                eqn.params[key] = spoiled(value)
-            elif isinstance(value, tuple) and value and isinstance(value[-1], Jaxpr):
-                eqn.params[key] = (*value[:-1], spoiled(value[-1]))
+            eqn.params[key] = spoil_value(value)
+
+
+def spoil_value(value):
+    if isinstance(value, Jaxpr):
+        return spoiled(value)
+    if isinstance(value, tuple) and subjaxprs({"": value}):
+        items = [spoil_value(v) for v in value]
+        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+    return value
 
 
 @pytest.mark.parametrize("name", CARRIERS)
