@@ -14,8 +14,6 @@ A new primitive adds a row to its family in `tests/op_rows/`; until then a test 
 
 from __future__ import annotations
 
-from typing import Any
-
 from fx.core.array import Array
 from fx.core.ir import Jaxpr, subjaxprs
 from fx.transforms.stage import stage
@@ -41,8 +39,3 @@ def primitives_in(jaxpr: Jaxpr) -> set[str]:
         for inner in subjaxprs(eqn.params):
             found |= primitives_in(inner)
     return found
-
-
-def examples(rows: list[Row] = TABLE) -> list[Any]:
-    """(row, number of an example) for all of them."""
-    return [(row, number) for row in rows for number in range(len(row.examples))]
