@@ -164,11 +164,11 @@ def ordering(b: Block) -> None:
     if x is None or b.settings.smooth:
         return
     axis = b.settings.choose(range(x.ndim))
-    if b.settings.choose([True, False]):
+    name = b.settings.choose(["sort", "argmax", "argmin"])
+    if name == "sort":
         b.emit(f"jnp.sort({x.text}, axis={axis})", x.shape, "f", x.size, x.slope)
     else:
-        index = b.settings.choose(["argmax", "argmin"])
-        b.emit(f"jnp.{index}({x.text}, axis={axis})", drop(x.shape, axis), "i", x.shape[axis])
+        b.emit(f"jnp.{name}({x.text}, axis={axis})", drop(x.shape, axis), "i", x.shape[axis])
 
 
 # ------------------------------------------------------------------ shapes
@@ -184,8 +184,8 @@ def rearrangement(b: Block) -> None:
     axis = b.settings.choose(range(x.ndim))
     n, t = x.shape[axis], x.text
     at = (":, " * axis) + "{}" if axis else "{}"
-    picks = [b.settings.integer(0, n - 1) for _ in range(b.settings.integer(1, 3))]
     start = b.settings.integer(0, n - 1)
+    picks = [start, 0, n - 1]
     where = f"(jnp.arange({n}) % 2 == 0)" + ("" if x.ndim - axis == 1 else f"[{_new(x, axis)}]")
     options: list[tuple[str, tuple[int, ...]]] = [
         (f"{t}.T", x.shape[::-1]),

@@ -107,10 +107,12 @@ def _argument(s: Settings, name: str, dtype: np.dtype, pytrees: bool) -> _Argume
 
     def leaf(text: str) -> Any:
         shape = tuple(s.integer(1, 3) for _ in range(s.choose([0, 1, 2, 1, 2])))
+        # Two choices an array: programs have many, and their structure should shrink first.
+        first, step = s.integer(-GRID, GRID), s.integer(0, GRID)
         count = int(np.prod(shape))
-        numbers = s.draw(st.lists(st.integers(-GRID, GRID), min_size=count, max_size=count))
+        numbers = (first + GRID + step * np.arange(count)) % (2 * GRID + 1) - GRID
         leaves.append(Value(text, shape, "f", 1.0, 1.0))
-        return jnp.asarray((np.array(numbers).reshape(shape) / GRID).astype(dtype))
+        return jnp.asarray((numbers.reshape(shape) / GRID).astype(dtype))
 
     kind = s.choose(["array", "array", "dict", "tuple", "nested"]) if pytrees else "array"
     if kind == "dict":

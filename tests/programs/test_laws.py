@@ -31,6 +31,7 @@ from tests.programs.harness import (
 
 SMOOTH = programs(dtype="float64")
 ROUGH = programs(dtype="float64", differentiable=False)
+SMALL = programs(dtype="float64", max_equations=8)
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4, "bfloat16": 0.1, "float16": 0.02}
 POLICIES = [
     None,
@@ -153,7 +154,8 @@ def test_checkpoint_changes_no_value(program: Program, policy) -> None:
     assert_close(fx.jit(again)(xs), plain(xs), 1e-9, "jit of grad of checkpoint")
 
 
-@given(SMOOTH)
+@given(SMALL)
+@settings(max_examples=20)
 def test_a_true_custom_rule_changes_no_gradient(program: Program) -> None:
     f, xs, n = split(program)
     plain = fx.grad(lambda xs: scalar(f(xs, n)))
@@ -182,7 +184,8 @@ def test_a_true_custom_rule_changes_no_gradient(program: Program) -> None:
         assert_close(got, stacked([plain(row(batched, i)) for i in range(2)]), 1e-9, "vmap")
 
 
-@given(SMOOTH)
+@given(SMALL)
+@settings(max_examples=20)
 def test_a_loop_of_a_program_is_the_program_repeated(program: Program) -> None:
     """scan, fori_loop and while_loop around a program, in value and gradient."""
     f, xs, n = split(program)
