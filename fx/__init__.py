@@ -66,6 +66,7 @@ if _TYPE_CHECKING:
         nn,
         optim,
         random,
+        scipy,
         testing,
         train,
     )
@@ -80,6 +81,7 @@ _LAZY = (
     "nn",
     "optim",
     "random",
+    "scipy",
     "testing",
     "train",
 )
@@ -147,6 +149,7 @@ __all__ = [
     "pure_callback",
     "random",
     "remat",
+    "scipy",
     "testing",
     "train",
     "tree",

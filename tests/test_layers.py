@@ -27,8 +27,8 @@ LAYERS = [
     {"lax"},
     {"numpy"},
     {"random", "flatten_util", "image"},
-    {"scipy"},
     {"nn"},
+    {"scipy"},
     {"optim"},
     {"data", "distributed", "explain"},
     {"fx"},  # the package itself: fx/__init__.py

@@ -60,7 +60,8 @@ CASES = [
       for o in ({}, {"upper": True})
       for a, off in [(P, ""), (PZ, COMPLEX), (S @ S.transpose(0, 2, 1), ""), (E, "")]),
     # JAX's gradients of functions of one triangle are those of both; fx's are of what is read.
-    case("cholesky of a triangle", la("cholesky", symmetrize_input=False), np.tril(P), off="jax numpy"),
+    case("cholesky of a triangle", la("cholesky", symmetrize_input=False), np.tril(P),
+         off="jax numpy"),
     case("cholesky of a triangle, upper", la("cholesky", upper=True, symmetrize_input=False),
          np.tril(P), off="jax numpy"),
     *(case(f"qr {mode} {a.dtype}{a.shape}", la("qr", mode), a, off=off, rtol=1e-4)
