@@ -39,10 +39,10 @@ def test_triples(names: tuple[str, ...]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("names", PAIRS, ids="-".join)
 def test_more_pairs(names: tuple[str, ...]) -> None:
-    _run(names, 50)
+    _run(names, 30)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("names", TRIPLES, ids="-".join)
 def test_more_triples(names: tuple[str, ...]) -> None:
-    _run(names, 8)
+    _run(names, 6)

@@ -115,10 +115,9 @@ def test_every_operation_is_drawn(texts: list[str], options: dict) -> None:
     find(testing.programs(**options), all_seen, settings=GENERATE)
 
 
-@pytest.mark.parametrize("text", ["lax.scan(", "jnp.exp("])
-def test_programs_shrink_to_the_operation_that_matters(text: str) -> None:
-    program = find(testing.programs(max_equations=6), lambda p: text in p.source)
-    assert program.source.count("\n") <= 8, program.source
+def test_programs_shrink_to_the_operation_that_matters() -> None:
+    program = find(testing.programs(max_equations=6), lambda p: "jnp.exp(" in p.source)
+    assert program.source.count("\n") <= 4, program.source
     assert all(x.size <= 1 for x in fx.tree.leaves(program.args))
 
 
