@@ -11,7 +11,7 @@ import importlib as _importlib
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-import fx.backends.numpy  # registers itself
+import fx.backends.numpy  # the interpreter; others are imported when they are used
 import fx.core.pretty  # noqa: F401  gives jaxprs their repr
 from fx import debug, dtypes, errors, lax, numpy, tree, tree_util
 from fx.calls.callback import pure_callback

@@ -8,6 +8,7 @@ with fx.debug_nans(True): ...   # for this thread, within the block
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,10 @@ from fx.errors import FxValueError, public
 
 _OPTIONS: dict[str, tuple[Any, str]] = {
     "cpu_devices": (1, "how many CPU devices fx.devices() names"),
+    "cpu_backend": (
+        "llvm" if importlib.util.find_spec("llvmlite") else "numpy",
+        "what runs programs: 'llvm' compiles, 'numpy' interprets them",
+    ),
     "disable_jit": (False, "run jitted functions operation by operation, for debugging"),
     "debug_nans": (False, "raise at the first operation whose result has a NaN"),
     "debug_infs": (False, "raise at the first operation whose result has an infinity"),
@@ -27,11 +32,18 @@ _OPTIONS: dict[str, tuple[Any, str]] = {
     "log_compiles": (False, "log each trace of a jitted function, with its signature"),
 }
 _CHOICES = {
+    "cpu_backend": ("llvm", "numpy"),
     "numpy_dtype_promotion": ("standard", "strict"),
     "numpy_rank_promotion": ("allow", "warn", "raise"),
 }
 # Options that each single operation has to look at, once they are on.
-_WATCHED = ("debug_nans", "debug_infs", "numpy_dtype_promotion", "numpy_rank_promotion")
+_WATCHED = (
+    "cpu_backend",
+    "debug_nans",
+    "debug_infs",
+    "numpy_dtype_promotion",
+    "numpy_rank_promotion",
+)
 
 # While this is 0, an eager operation on plain arrays need look at nothing but its operands. Each
 # dynamic trace and each watched option that is on, in any thread, counts one.

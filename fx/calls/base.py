@@ -38,7 +38,7 @@ def jaxpr_axes(jaxpr: Jaxpr) -> frozenset[Any]:
 
 def compiled(jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
     """A jaxpr as a function of raw arrays."""
-    return get_backend("cpu").compile(jaxpr)
+    return get_backend().compile(jaxpr)
 
 
 def run_jaxpr(jaxpr: Jaxpr, arrays: Sequence[Any]) -> list[Any]:

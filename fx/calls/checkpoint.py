@@ -44,6 +44,9 @@ class CheckpointPrimitive(CallPrimitive):
     def impl(self, xp: Any, *arrays: Any, jaxpr: Jaxpr, policy: Any) -> list[Any]:
         return run_jaxpr(jaxpr, arrays)
 
+    def body(self, params: dict[str, Any]) -> Jaxpr:
+        return params["jaxpr"]
+
     def jvp_call(
         self, primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, policy: Any
     ) -> tuple[list[Any], list[Any]]:
@@ -285,6 +288,9 @@ class NamePrimitive(Primitive):
 
     def impl(self, xp: Any, x: Any, *, name: str) -> Any:
         return x
+
+    def lower(self, graph: Any, args: Sequence[Any], out: Any, *, name: str) -> Any:
+        return args[0]
 
     def jvp(self, primals: Any, out: Any, tangents: Sequence[Any], *, name: str) -> Any:
         return tangents[0]

@@ -59,6 +59,9 @@ class CustomCall(CallPrimitive):
     def impl(self, xp: Any, *arrays: Any, jaxpr: Jaxpr, **params: Any) -> list[Any]:
         return run_jaxpr(jaxpr, arrays)
 
+    def body(self, params: dict[str, Any]) -> Jaxpr:
+        return params["jaxpr"]
+
     def skip_free(self, free: Sequence[ShapedArray], rules: tuple[Flat, ...]) -> tuple[Flat, ...]:
         """Rules for a call with captured values in front, to which no derivative flows."""
         raise NotImplementedError

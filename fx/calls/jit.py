@@ -48,6 +48,9 @@ class JitPrimitive(CallPrimitive):
     def impl(self, xp: Any, *arrays: Any, jaxpr: Jaxpr, name: str) -> list[Any]:
         return run_jaxpr(jaxpr, arrays)
 
+    def body(self, params: dict[str, Any]) -> Jaxpr:
+        return params["jaxpr"]
+
     def jvp_call(
         self, primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, name: str
     ) -> tuple[list[Any], list[Any]]:
@@ -90,7 +93,7 @@ class Compiled:
 
     def __init__(self, lowered: Lowered):
         self._lowered = lowered
-        self._run = get_backend("cpu").compile(lowered.jaxpr)
+        self._run = get_backend().compile(lowered.jaxpr)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, tree = tree_flatten((args, kwargs))
@@ -162,7 +165,7 @@ class _Entry:
         self.jaxpr = jaxpr
         self.out_tree = out_tree
         self.weak = [v.aval.weak_type for v in jaxpr.outvars]
-        self.run = get_backend("cpu").compile(jaxpr)
+        self.run = get_backend().compile(jaxpr)
 
 
 _functions: weakref.WeakSet[JitFunction] = weakref.WeakSet()
@@ -350,6 +353,7 @@ def _context() -> Any:
         dtypes.default_int(),
         config.numpy_dtype_promotion,
         config.numpy_rank_promotion,
+        config.cpu_backend,
     )
 
 

@@ -6,9 +6,11 @@ CPU devices are names for threads that run parts of a `pmap`; they are made when
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from fx.config import config
 from fx.core.ir import Jaxpr
 from fx.errors import FxValueError
 
@@ -54,21 +56,22 @@ class Device:
 
 
 _backends: dict[str, Backend] = {}
+_MODULES = {"llvm": "fx.backends.llvm", "numpy": "fx.backends.numpy"}
 
 
-def register_backend(platform: str, backend: Backend) -> None:
-    """Make a backend available under a platform name."""
-    _backends[platform] = backend
+def register_backend(name: str, backend: Backend) -> None:
+    """Make a backend available under a name."""
+    _backends[name] = backend
 
 
-def get_backend(platform: str = "cpu") -> Backend:
-    """The backend of a platform."""
-    if platform not in _backends:
-        raise FxValueError(
-            f"no backend for the platform {platform!r}; this installation has "
-            f"{', '.join(_backends)}."
-        )
-    return _backends[platform]
+def get_backend(name: str | None = None) -> Backend:
+    """A backend by name, imported when first asked for; by default `fx.config.cpu_backend`."""
+    name = name or config.cpu_backend
+    if name not in _backends:
+        if name not in _MODULES:
+            raise FxValueError(f"no backend {name!r}; expected one of {', '.join(_MODULES)}.")
+        importlib.import_module(_MODULES[name])
+    return _backends[name]
 
 
 def cpu_devices(count: int) -> list[Device]:

@@ -186,6 +186,18 @@ class Primitive:
         """Result and the position of its mapped axis, given the positions in the operands."""
         raise self.missing("vmap", "batch(self, axis, args, dims, **params)")
 
+    def lower(self, graph: Any, args: Sequence[Any], out: Any, **params: Any) -> Any:
+        """The node of the result in a `fx.kernel.graph.Graph`, from those of the operands.
+
+        None, the default, leaves the primitive to `impl`: it works on every backend, unfused.
+        `out` is the type of the result (a list of them with several results).
+        """
+        return None
+
+    def body(self, params: dict[str, Any]) -> Any:
+        """The jaxpr that evaluation runs, for a primitive that is nothing but a call of it."""
+        return None
+
     def check_inner(self, *avals: ShapedArray, **params: Any) -> None:
         """Raise `JaxprTypeError` unless the programs in the parameters fit the operands; for
         `check_jaxpr`. Primitives that carry a jaxpr override this."""

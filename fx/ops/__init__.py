@@ -10,6 +10,7 @@ from typing import Any as _Any
 from fx.ops import (
     conv,
     cumulative,
+    cutting,
     dot,
     elementwise,
     fft,
@@ -32,6 +33,7 @@ from fx.ops import (
 __all__ = [
     "conv",
     "cumulative",
+    "cutting",
     "dot",
     "elementwise",
     "fft",

@@ -148,6 +148,9 @@ class Elementwise(Primitive):
         operands, dim = align(args, dims, axis.size)
         return self.bind(*operands, **params), dim
 
+    def lower(self, graph: Any, args: Sequence[Any], out: Any, **params: Any) -> Any:
+        return None if params else graph.map(self.name, *args)
+
 
 def align(args: Sequence[Any], dims: Sequence[Any], size: int) -> tuple[list[Any], int]:
     """Bring the mapped axes of elementwise operands together; unbatched scalars stay scalars."""

@@ -112,12 +112,18 @@ class Copy(LinearUnary):
     def impl(self, xp: Any, x: Any) -> Any:
         return x.copy()
 
+    def lower(self, graph: Any, args: Sequence[Any], out: Any) -> Any:
+        return args[0]
+
 
 Copy("copy", "copy", lambda ct, x: ct, "bifck")
 
 
 class StopGradient(Unary):
     """The identity with a derivative of zero."""
+
+    def lower(self, graph: Any, args: Sequence[Any], out: Any) -> Any:
+        return args[0]
 
 
 StopGradient("stop_gradient", lambda xp, x: x, None, "bifck")
@@ -186,6 +192,20 @@ class IntegerPow(Elementwise):
             )
         return super().abstract_eval(*avals, **params)
 
+    def lower(self, graph: Any, args: Sequence[Any], out: Any, *, y: int) -> Any:
+        power, result, base = abs(y), None, args[0]
+        if not power or graph.map("mul", base, base) is None:
+            return None
+        while power:
+            if power & 1:
+                result = base if result is None else graph.map("mul", result, base)
+            power >>= 1
+            if power:
+                base = graph.map("mul", base, base)
+        if y > 0:
+            return result
+        return graph.map("div", graph.constant(np.ones((), out.dtype)), result)
+
     def jvp(self, primals: Sequence[Any], out: Any, tangents: Sequence[Any], *, y: int) -> Any:
         (x,), (t,) = primals, tangents
         if y == 0:
@@ -217,6 +237,9 @@ class Pow(Binary):
         if x.dtype != y.dtype:
             return xp.power(x, y.astype(x.dtype)).astype(x.dtype)
         return xp.power(x, y)
+
+    def lower(self, graph: Any, args: Sequence[Any], out: Any) -> Any:
+        return graph.map("pow", *args) if args[0].dtype == args[1].dtype else None
 
 
 def _pow_left(t: Any, x: Any, y: Any, out: Any) -> Any:
@@ -353,6 +376,9 @@ class Round(Unary):
             return xp.rint(x)
         down = xp.floor(xp.abs(x))
         return xp.copysign(down + (xp.abs(x) - down >= 0.5).astype(x.dtype), x)
+
+    def lower(self, graph: Any, args: Sequence[Any], out: Any, *, rounding_method: int) -> Any:
+        return graph.map("round_even" if rounding_method else "round_away", *args)
 
     def jvp(self, primals: Any, out: Any, tangents: Any, **params: Any) -> Any:
         return None

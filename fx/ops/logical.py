@@ -146,6 +146,11 @@ class SelectN(Primitive):
             out = xp.where(index == i, case, out)
         return out
 
+    def lower(self, graph: Any, args: Sequence[Any], out: Any) -> Any:
+        if len(args) == 2:
+            return args[1]
+        return graph.map("select", *args) if args[0].dtype == np.bool_ else None
+
     def jvp(self, primals: Sequence[Any], out: Any, tangents: Sequence[Any]) -> Any:
         which = primals[0]
         if all(t is None for t in tangents[1:]):
@@ -188,6 +193,11 @@ class Clamp(Elementwise):
     def impl(self, xp: Any, low: Any, x: Any, high: Any) -> Any:
         return xp.minimum(xp.maximum(x, low), high)
 
+    def lower(self, graph: Any, args: Sequence[Any], out: Any) -> Any:
+        low, x, high = args
+        raised = graph.map("max", x, low)
+        return None if raised is None else graph.map("min", raised, high)
+
     def jvp(self, primals: Sequence[Any], out: Any, tangents: Sequence[Any]) -> Any:
         low, x, high = [broadcast_to(p, out.shape) for p in primals]
         inside = getattr(P, "and")(P.gt(x, low), P.lt(x, high))
@@ -228,6 +238,13 @@ class ConvertElementType(Primitive):
         if new_dtype.kind in "iu" and in_domain(x.dtype, "f"):
             return _float_to_int(xp, x, new_dtype)
         return x.astype(new_dtype)
+
+    def lower(
+        self, graph: Any, args: Sequence[Any], out: Any, *, new_dtype: Any, weak_type: bool = False
+    ) -> Any:
+        if args[0].dtype == new_dtype:
+            return args[0]
+        return graph.map("convert", *args, dtype=new_dtype)
 
     def jvp(self, primals: Any, out: Any, tangents: Sequence[Any], **params: Any) -> Any:
         if not dtypes.is_inexact(out.dtype):

@@ -97,6 +97,9 @@ class ReduceSum(Reduction):
             return _add(xp, x, axes, np.float32).astype(dtype)
         return _add(xp, x, axes, dtype)
 
+    def lower(self, graph: Any, args: Sequence[Any], out: Any, *, axes: tuple[int, ...]) -> Any:
+        return graph.reduce("add", args[0], axes)
+
     def jvp(self, primals: Any, out: Any, tangents: Sequence[Any], *, axes: tuple[int, ...]) -> Any:
         return P.reduce_sum(tangents[0], axes=axes)
 
@@ -136,6 +139,9 @@ class ReduceProd(Reduction):
         if dtype in _HALF:
             return _multiply(xp, x, axes, np.float32).astype(dtype)
         return _multiply(xp, x, axes, dtype)
+
+    def lower(self, graph: Any, args: Sequence[Any], out: Any, *, axes: tuple[int, ...]) -> Any:
+        return graph.reduce("mul", args[0], axes)
 
     def jvp(
         self, primals: Sequence[Any], out: Any, tangents: Sequence[Any], *, axes: tuple[int, ...]
@@ -212,6 +218,9 @@ class ReduceExtremum(Reduction):
             return getattr(np, self.ufunc).reduce(x, axis=axes)
         return getattr(xp, "max" if self.largest else "min")(x, axis=axes)
 
+    def lower(self, graph: Any, args: Sequence[Any], out: Any, *, axes: tuple[int, ...]) -> Any:
+        return graph.reduce("max" if self.largest else "min", args[0], axes)
+
     def jvp(
         self, primals: Sequence[Any], out: Any, tangents: Sequence[Any], *, axes: tuple[int, ...]
     ) -> Any:
@@ -242,6 +251,9 @@ class ReduceBits(Reduction):
             ufunc = self.logical if x.dtype.kind == "b" else self.bits
             return getattr(np, ufunc).reduce(x, axis=axes)
         return _halving(xp, getattr(xp, self.bits), x, axes)
+
+    def lower(self, graph: Any, args: Sequence[Any], out: Any, *, axes: tuple[int, ...]) -> Any:
+        return graph.reduce(self.bits.removeprefix("bitwise_"), args[0], axes)
 
     def jvp(self, primals: Any, out: Any, tangents: Any, **params: Any) -> Any:
         return None

@@ -102,4 +102,4 @@ def _compile(jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
     return run
 
 
-register_backend("cpu", NumpyBackend())
+register_backend("numpy", NumpyBackend())

@@ -1,0 +1,53 @@
+"""The LLVM backend: a program is fused into kernels, which become native code for this machine.
+
+`program` turns a jaxpr into steps, `codegen` kernels into LLVM IR, `engine` that into addresses,
+`runtime` runs them on all cores. `fx.kernel` decides what is one kernel.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fx.backends.llvm.program import Program
+from fx.config import detours
+from fx.core.backend import get_backend, register_backend
+from fx.core.finite import watching
+from fx.core.ir import Jaxpr
+
+
+class LlvmBackend:
+    """Compiles jaxprs to native code."""
+
+    name = "llvm"
+
+    def compile(self, jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
+        """A function from ndarrays to ndarrays; kept with the jaxpr."""
+        compiled = jaxpr.memo.get("llvm")
+        if compiled is None:
+            compiled = jaxpr.memo["llvm"] = _compile(jaxpr)
+        return compiled
+
+
+def _compile(jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
+    interpreter = get_backend("numpy")
+    try:
+        program = Program(jaxpr)
+    except Exception as error:
+        warnings.warn(
+            f"fx could not compile a program and interprets it: {type(error).__name__}: {error}. "
+            "Please report this.",
+            stacklevel=2,
+        )
+        return interpreter.compile(jaxpr)
+
+    def run(args: Sequence[Any]) -> list[Any]:
+        if detours[0] and watching():  # each equation has to be looked at
+            return interpreter.compile(jaxpr)(args)
+        return program(args)
+
+    return run
+
+
+register_backend("llvm", LlvmBackend())

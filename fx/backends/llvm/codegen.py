@@ -1,0 +1,489 @@
+"""Kernels as LLVM IR: a loop nest becomes `void kernel(ptr arrays, i64 begin, i64 end)`.
+
+`arrays` points to the data pointers; `begin` and `end` say which *units* of work to do. A unit is
+
+    map        a block of the innermost dimension
+    by rows    one row, or one chunk of it: each level is a loop over the folded dimensions
+    by columns a block of the innermost dimension, for one chunk of the folded ones, whose
+               accumulators are the results in memory
+
+so that any split of the units among threads computes the same bits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from fx.backends.llvm import scalar
+from fx.backends.llvm.builder import BOOL, I32, I64, Builder, Value, memory_type, type_name
+from fx.kernel.loops import Affine, Index, Kernel, Load, Number, Ref, Step
+
+_BLOCK = 16384  # elements of the innermost dimension in a unit
+_COLUMNS = 2048  # the same for accumulators that live in the first-level cache
+
+
+class Units:
+    """How a kernel's work is cut: `count` units, each of about `cost` elements."""
+
+    def __init__(self, kernel: Kernel):
+        inner = kernel.sizes[-1]
+        self.block = inner
+        if not any(kernel.reduced):
+            self.block = min(inner, _BLOCK)
+        elif kernel.by_columns:
+            self.block = min(inner, _COLUMNS)
+        self.blocks = -(-inner // self.block)
+        outer = [n for n, r in zip(kernel.sizes[:-1], kernel.reduced[:-1], strict=True) if not r]
+        self.count = math.prod(outer) * kernel.chunks
+        if not kernel.reduced[-1]:
+            self.count *= self.blocks
+        self.cost = max(1, kernel.size // max(1, self.count))
+
+
+def write(kernel: Kernel, lanes: int) -> tuple[str, dict[str, str]]:
+    """The body of a kernel as text (its name is `@KERNEL`), and its declarations."""
+    writer = _Writer(kernel, lanes)
+    writer.function()
+    return "\n".join(writer.b.lines), writer.b.declared
+
+
+class _Writer:
+    def __init__(self, kernel: Kernel, lanes: int):
+        self.k = kernel
+        self.b = Builder(lanes)
+        self.units = Units(kernel)
+        self.steps = {s.id: s for s in kernel.steps}
+        self.last = len(kernel.sizes) - 1
+        self.index: list[str] = ["0"] * len(kernel.sizes)
+        self.rows: dict[int, Value] = {}
+        self.scratch: dict[int, int] = {}
+        self.hoisted: dict[Load, Value] = {}
+        self._plan_scratch()
+
+    # ------------------------------------------------------------------ frame
+    def function(self) -> None:
+        b, k = self.b, self.k
+        b.lines.append("define void @KERNEL(ptr %arrays, i64 %begin, i64 %end) {")
+        b.label("entry")
+        for i in range(len(k.arrays)):
+            b.line(f"%q{i} = getelementptr ptr, ptr %arrays, i64 {i}")
+            b.line(f"%p{i} = load ptr, ptr %q{i}")
+        for s in k.steps:
+            if s.role == "fold":
+                b.line(f"%acc{s.id} = alloca {type_name(s.dtype, b.lanes)}")
+        with self.loop("%begin", "%end", 1) as unit:
+            self.unit(unit)
+        b.line("ret void")
+        b.lines.append("}")
+
+    @contextlib.contextmanager
+    def loop(self, start: str, stop: str, step: int) -> Iterator[str]:
+        """A loop that tests before each round; the latch is a block of its own."""
+        b = self.b
+        head, body, latch, done = (b.name(s) for s in ("head", "body", "latch", "done"))
+        entry = b.name("from")
+        i, after = "%" + b.name("i"), "%" + b.name("next")
+        b.line(f"br label %{entry}")
+        b.label(entry)
+        b.line(f"br label %{head}")
+        b.label(head)
+        b.line(f"{i} = phi i64 [{start}, %{entry}], [{after}, %{latch}]")
+        more = b.integer(f"icmp slt i64 {i}, {stop}")
+        b.line(f"br i1 {more}, label %{body}, label %{done}")
+        b.label(body)
+        yield i
+        b.line(f"br label %{latch}")
+        b.label(latch)
+        b.line(f"{after} = add nsw i64 {i}, {step}")
+        b.line(f"br label %{head}")
+        b.label(done)
+
+    def divmod(self, x: str, n: int) -> tuple[str, str]:
+        if n == 1:
+            return x, "0"
+        b = self.b
+        return b.integer(f"udiv i64 {x}, {n}"), b.integer(f"urem i64 {x}, {n}")
+
+    def unit(self, unit: str) -> None:
+        """Find out where a unit lies, then do it."""
+        k, b = self.k, self.b
+        self.rows, self.hoisted = {}, {}
+        rest, chunk = self.divmod(unit, k.chunks)
+        start, stop = "0", str(k.sizes[-1])
+        inner_stays = not k.reduced[-1]
+        if inner_stays:
+            rest, block = self.divmod(rest, self.units.blocks)
+            if self.units.blocks > 1:
+                start = b.integer(f"mul nsw i64 {block}, {self.units.block}")
+                stop = self.limited(start, self.units.block, k.sizes[-1])
+        kept = [d for d in range(self.last + 1) if not k.reduced[d]]
+        outer = kept[:-1] if inner_stays else kept
+        for d in reversed(outer):
+            rest, self.index[d] = self.divmod(rest, k.sizes[d])
+        folded = [d for d in range(self.last + 1) if k.reduced[d]]
+        self.ranges = {d: ("0", str(k.sizes[d])) for d in folded}
+        if k.chunks > 1:
+            first = b.integer(f"mul nsw i64 {chunk}, {k.chunk}")
+            self.ranges[folded[0]] = (first, self.limited(first, k.chunk, k.sizes[folded[0]]))
+        self.chunk = chunk
+        if not folded:
+            self.inner(start, stop, lambda: self.stage(0))
+        elif inner_stays:
+            self.columns(folded, start, stop)
+        else:
+            self.by_rows(folded)
+
+    def limited(self, start: str, length: int, size: int) -> str:
+        """min(start + length, size)"""
+        b = self.b
+        end = b.integer(f"add nsw i64 {start}, {length}")
+        if size % length == 0:
+            return end
+        return b.integer(b.call("llvm.smin.i64", "i64", f"i64 {end}", f"i64 {size}"))
+
+    def inner(self, start: str, stop: str, body: Callable[[], None]) -> None:
+        """The vector loop over the innermost dimension."""
+        b, k = self.b, self.k
+        size = k.sizes[-1]
+        with self.loop(start, stop, b.lanes) as i:
+            self.index[self.last] = i
+            self.mask = None
+            if size % b.lanes or (start != "0" and self._ragged(size)):
+                left = b.integer(f"sub nsw i64 {stop}, {i}")
+                left = b.integer(b.call("llvm.smin.i64", "i64", f"i64 {left}", f"i64 {b.lanes}"))
+                count = b.emit(f"trunc i64 {left} to i32", I32, 1)
+                self.mask = b.compare("icmp slt", self.lane_numbers(), b.splat(count, b.lanes))
+            self.cache: dict[object, Value] = {}
+            body()
+        self.index[self.last] = "0"
+
+    def _ragged(self, size: int) -> bool:
+        """Whether a unit's part of the innermost dimension may not fill its vectors."""
+        if self.k.reduced[-1]:
+            cut = (
+                self.k.chunk if self.k.chunks > 1 and self.k.reduced.index(True) == self.last else 0
+            )
+            return bool(cut % self.b.lanes)
+        return bool(self.units.block % self.b.lanes)
+
+    def lane_numbers(self) -> Value:
+        text = ", ".join(f"i32 {i}" for i in range(self.b.lanes))
+        if self.b.lanes == 1:
+            return Value("0", I32, 1)
+        return Value(f"<{text}>", I32, self.b.lanes)
+
+    # ------------------------------------------------------------------ by rows
+    def by_rows(self, folded: list[int]) -> None:
+        b, k = self.b, self.k
+        top = max(s.level for s in k.steps)
+        for level in range(top + 1):
+            for s in k.steps:
+                if s.role == "row" and s.level == level:
+                    self.row(s)
+            folds = [s for s in k.steps if s.role == "fold" and s.level == level + 1]
+            if not folds and not self._writes(level):
+                continue
+            self._hoist(level, folded)
+            for s in folds:
+                start = b.const(scalar.identity(s.op, s.dtype), s.dtype, b.lanes)
+                b.line(f"store {start.type} {start.text}, ptr %acc{s.id}")
+            self.nest(folded, level, folds)
+            for s in folds:
+                kind = type_name(s.dtype, b.lanes)
+                total = b.emit(f"load {kind}, ptr %acc{s.id}", s.dtype, b.lanes)
+                self.rows[s.id] = self.across(s.op, total)
+        for s in k.steps:
+            if s.role != "full" and s.id in k.stores:
+                self.store_row(s)
+
+    def nest(self, folded: list[int], level: int, folds: list[Step]) -> None:
+        """Loops over the folded dimensions, the last one in vectors."""
+
+        def body() -> None:
+            self.stage(level)
+            for s in folds:
+                self.accumulate(s)
+
+        with contextlib.ExitStack() as loops:
+            for d in folded[:-1]:
+                self.index[d] = loops.enter_context(self.loop(*self.ranges[d], 1))
+            self.inner(*self.ranges[self.last], body)
+        for d in folded:
+            self.index[d] = "0"
+
+    def row(self, s: Step) -> None:
+        """A scalar of the row, from other scalars and loads."""
+        args = [self.row_operand(a) for a in s.args]
+        self.rows[s.id] = scalar.apply(self.b, s.op, args, s.dtype)
+
+    def row_operand(self, a: Load | Index | Number | Ref) -> Value:
+        if isinstance(a, Ref):
+            return self.rows[a.id]
+        if isinstance(a, Number):
+            return self.b.const(a.value[()], a.value.dtype, 1)
+        if isinstance(a, Index):
+            return self.index_value(a.at, a.dtype, 1)
+        return self.load(a.array, a.at, self.k.arrays[a.array], 1)
+
+    def accumulate(self, s: Step) -> None:
+        b = self.b
+        (arg,) = s.args
+        x = self.operand(arg)
+        if self.mask is not None:
+            x = b.select(self.mask, x, b.const(scalar.identity(s.op, s.dtype), s.dtype, b.lanes))
+        old = b.emit(f"load {x.type}, ptr %acc{s.id}", s.dtype, b.lanes)
+        new = scalar.fold(b, s.op, old, x)
+        b.line(f"store {new.type} {new.text}, ptr %acc{s.id}")
+
+    def across(self, op: str, x: Value) -> Value:
+        """The fold of all lanes, by halves."""
+        b, lanes = self.b, x.lanes
+        while lanes > 1:
+            half = lanes // 2
+            parts = []
+            for low in (0, half):
+                picks = ", ".join(f"i32 {low + i}" for i in range(half))
+                text = f"shufflevector {x.type} {x.text}, {x.type} poison, <{half} x i32> <{picks}>"
+                if half == 1:
+                    text = f"extractelement {x.type} {x.text}, i32 {low}"
+                parts.append(b.emit(text, x.dtype, half))
+            x = scalar.fold(b, op, *parts)
+            lanes = half
+        return x
+
+    def store_row(self, s: Step) -> None:
+        array, at = self.k.stores[s.id]
+        where = self.offset(at)
+        if self.k.chunks > 1:
+            extra = self.b.integer(f"mul nsw i64 {self.chunk}, {self.k.rows}")
+            where = self.b.integer(f"add nsw i64 {where}, {extra}")
+        self.put(self.rows[s.id], array, where, None)
+
+    # ------------------------------------------------------------------ by columns
+    def columns(self, folded: list[int], start: str, stop: str) -> None:
+        """Accumulators in memory: rows stream past a block of columns."""
+        b, k = self.b, self.k
+        folds = [s for s in k.steps if s.role == "fold"]
+
+        def fill() -> None:
+            for s in folds:
+                value = b.const(scalar.identity(s.op, s.dtype), s.dtype, b.lanes)
+                self.put(value, *self.column(s), self.mask)
+
+        def body() -> None:
+            self.stage(0)
+            for s in folds:
+                array, where = self.column(s)
+                x = self.operand(s.args[0])
+                old = self.fetch(array, where, s.dtype, self.mask)
+                self.put(scalar.fold(b, s.op, old, x), array, where, self.mask)
+
+        self.inner(start, stop, fill)
+        with contextlib.ExitStack() as loops:
+            for d in folded:
+                self.index[d] = loops.enter_context(self.loop(*self.ranges[d], 1))
+            self.inner(start, stop, body)
+        for d in folded:
+            self.index[d] = "0"
+
+    def column(self, s: Step) -> tuple[int, str]:
+        """Where the accumulators of a fold lie."""
+        array, at = self.k.stores[s.id]
+        where = self.offset(at)
+        if self.k.chunks > 1:
+            extra = self.b.integer(f"mul nsw i64 {self.chunk}, {self.k.rows}")
+            where = self.b.integer(f"add nsw i64 {where}, {extra}")
+        return array, where
+
+    # ------------------------------------------------------------------ full values
+    def stage(self, level: int) -> None:
+        """Compute the full values of a level, and store those that are kept."""
+        writes = {s.id for s in self._writes(level)}
+        for s in self._demanded(level):
+            kept = self._kept(s)
+            if kept is not None and s.level < level:
+                self.cache[s.id] = self.fetch(kept[0], self.offset(kept[1]), s.dtype, self.mask)
+                continue
+            args = [self.operand(a) for a in s.args]
+            value = self.cache[s.id] = scalar.apply(self.b, s.op, args, s.dtype)
+            if s.id in writes and kept is not None:
+                self.put(value, kept[0], self.offset(kept[1]), self.mask)
+
+    def _writes(self, level: int) -> list[Step]:
+        return [
+            s
+            for s in self.k.steps
+            if s.role == "full" and s.level == level and self._kept(s) is not None
+        ]
+
+    def _kept(self, s: Step) -> tuple[int, Affine] | None:
+        """Where a full value is kept in memory, if it is."""
+        return self.k.stores.get(self.scratch.get(s.id, s.id))
+
+    def _demanded(self, level: int) -> list[Step]:
+        """The full values that a level computes or reads back, in order."""
+        stack = [s.id for s in self._writes(level)]
+        for s in self.k.steps:
+            if s.role == "fold" and s.level == level + 1:
+                stack += [a.id for a in s.args if isinstance(a, Ref)]
+        seen: set[int] = set()
+        while stack:
+            s = self.steps[stack.pop()]
+            if s.id in seen or s.role != "full":
+                continue
+            seen.add(s.id)
+            if s.level == level or self._kept(s) is None:
+                stack += [a.id for a in s.args if isinstance(a, Ref)]
+        return [s for s in self.k.steps if s.id in seen]
+
+    def operand(self, a: Load | Index | Number | Ref) -> Value:
+        b = self.b
+        if isinstance(a, Number):
+            return b.const(a.value[()], a.value.dtype, b.lanes)
+        if isinstance(a, Ref):
+            if a.id in self.cache:
+                return self.cache[a.id]
+            return b.splat(self.rows[a.id], b.lanes)
+        if a not in self.cache:
+            if isinstance(a, Index):
+                self.cache[a] = self.index_value(a.at, a.dtype, b.lanes)
+            elif a in self.hoisted:
+                self.cache[a] = b.splat(self.hoisted[a], b.lanes)
+            else:
+                self.cache[a] = self.load(a.array, a.at, self.k.arrays[a.array], b.lanes)
+        return self.cache[a]
+
+    def _hoist(self, level: int, dims: list[int]) -> None:
+        """Load before the loops what does not change in them."""
+        for s in self.k.steps:
+            if s.role == "row" or s.level > level + 1:
+                continue
+            for a in s.args:
+                if not isinstance(a, Load) or a in self.hoisted:
+                    continue
+                if not any(a.at.strides[d] for d in dims):
+                    self.hoisted[a] = self.load(a.array, a.at, self.k.arrays[a.array], 1)
+
+    def _plan_scratch(self) -> None:
+        """Keep costly values that a later level needs in an array that is written later still."""
+        hosts = [s for s in self.k.steps if s.role == "full" and s.id in self.k.stores]
+        top = max(s.level for s in self.k.steps)
+        while top:
+            last: dict[int, int] = {}
+            for level in range(1, top + 1):
+                last.update((s.id, level) for s in self._demanded(level) if s.level < level)
+            for id, level in sorted(last.items(), reverse=True):
+                s = self.steps[id]
+                if s.op in scalar.CHEAP or self._kept(s) is not None:
+                    continue
+                host = next((t for t in hosts if t.level >= level and t.dtype == s.dtype), None)
+                if host is not None:
+                    self.scratch[id] = host.id
+                    hosts.remove(host)
+                    break
+            else:
+                return
+
+    # ------------------------------------------------------------------ memory
+    def offset(self, at: Affine) -> str:
+        """The element offset at the current index."""
+        b, total = self.b, str(at.offset)
+        for stride, i in zip(at.strides, self.index, strict=True):
+            if stride and i != "0":
+                term = i if stride == 1 else b.integer(f"mul nsw i64 {i}, {stride}")
+                total = term if total == "0" else b.integer(f"add nsw i64 {total}, {term}")
+        return total
+
+    def pointer(self, array: int, dtype_text: str, where: str) -> str:
+        return self.b.integer(f"getelementptr inbounds {dtype_text}, ptr %p{array}, i64 {where}")
+
+    def load(self, array: int, at: Affine, dtype: np.dtype, lanes: int) -> Value:
+        b, where = self.b, self.offset(at)
+        stride = at.strides[self.last]
+        if lanes == 1 or not stride:
+            value = self.fetch(array, where, dtype, None, 1)
+            return b.splat(value, lanes)
+        if stride == 1:
+            return self.fetch(array, where, dtype, self.mask)
+        return self.gather(array, where, stride, dtype)
+
+    def fetch(
+        self, array: int, where: str, dtype: np.dtype, mask: Value | None, lanes: int = 0
+    ) -> Value:
+        """A contiguous load; lanes outside the mask are zero."""
+        b = self.b
+        lanes = lanes or b.lanes
+        kind, one = memory_type(dtype, lanes), memory_type(dtype, 1)
+        pointer = self.pointer(array, one, where)
+        align = dtype.itemsize
+        if mask is None or lanes == 1:
+            text = f"load {kind}, ptr {pointer}, align {align}"
+        else:
+            name = f"llvm.masked.load.v{lanes}{_short(one)}.p0"
+            b.declared[name] = f"declare {kind} @{name}(ptr, <{lanes} x i1>, {kind})"
+            text = (
+                f"call {kind} @{name}(ptr align {align} {pointer}, <{lanes} x i1> {mask.text}, "
+                f"{kind} zeroinitializer)"
+            )
+        value = b.emit(text, dtype, lanes)
+        if dtype == BOOL:
+            return b.emit(f"icmp ne {kind} {value.text}, zeroinitializer" if lanes > 1 else
+                          f"icmp ne i8 {value.text}, 0", BOOL, lanes)  # fmt: skip
+        return value
+
+    def gather(self, array: int, where: str, stride: int, dtype: np.dtype) -> Value:
+        """Elements `stride` apart."""
+        b, n = self.b, self.b.lanes
+        kind, one = memory_type(dtype, n), memory_type(dtype, 1)
+        pointer = self.pointer(array, one, where)
+        steps = ", ".join(f"i64 {i * stride}" for i in range(n))
+        vector = b.integer(f"getelementptr {one}, ptr {pointer}, <{n} x i64> <{steps}>")
+        name = f"llvm.masked.gather.v{n}{_short(one)}.v{n}p0"
+        b.declared[name] = f"declare {kind} @{name}(<{n} x ptr>, <{n} x i1>, {kind})"
+        mask = self.mask.text if self.mask is not None else "splat (i1 true)"
+        text = (
+            f"call {kind} @{name}(<{n} x ptr> align {dtype.itemsize} {vector}, "
+            f"<{n} x i1> {mask}, {kind} zeroinitializer)"
+        )
+        value = b.emit(text, dtype, n)
+        if dtype == BOOL:
+            return b.emit(f"icmp ne {kind} {value.text}, zeroinitializer", BOOL, n)
+        return value
+
+    def put(self, value: Value, array: int, where: str, mask: Value | None) -> None:
+        """A contiguous store."""
+        b, lanes = self.b, value.lanes
+        kind, one = memory_type(value.dtype, lanes), memory_type(value.dtype, 1)
+        text = value.text
+        if value.dtype == BOOL:
+            text = b.integer(f"zext {value.type} {text} to {kind}")
+        pointer = self.pointer(array, one, where)
+        align = value.dtype.itemsize
+        if mask is None or lanes == 1:
+            b.line(f"store {kind} {text}, ptr {pointer}, align {align}")
+            return
+        name = f"llvm.masked.store.v{lanes}{_short(one)}.p0"
+        b.declared[name] = f"declare void @{name}({kind}, ptr, <{lanes} x i1>)"
+        b.line(
+            f"call void @{name}({kind} {text}, ptr align {align} {pointer}, "
+            f"<{lanes} x i1> {mask.text})"
+        )
+
+    def index_value(self, at: Affine, dtype: np.dtype, lanes: int) -> Value:
+        """The index itself as a number."""
+        b = self.b
+        base = Value(self.offset(at), I64, 1)
+        stride = at.strides[self.last]
+        if lanes == 1 or not stride:
+            return b.splat(scalar.convert(b, base, dtype), lanes)
+        steps = ", ".join(f"i64 {i * stride}" for i in range(lanes))
+        whole = b.binary("add", b.splat(base, lanes), Value(f"<{steps}>", I64, lanes))
+        return scalar.convert(b, whole, dtype)
+
+
+def _short(kind: str) -> str:
+    return {"float": "f32", "double": "f64"}.get(kind, kind)

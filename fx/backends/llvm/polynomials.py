@@ -1,0 +1,205 @@
+"""Transcendental functions of float32 vectors in straight-line code.
+
+Each is a range reduction and a polynomial or rational approximation. Coefficients are those of
+Cephes (Moshier, single precision) for exp, log, sin and cos, and minimax rationals for tanh and
+erf; the tests hold each against float64 and state its error in units in the last place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from fx.backends.llvm.builder import F32, F64, I32, I64, Builder, Value
+
+_MAGIC = 12582912.0  # 1.5 * 2**23: adding it rounds to an integer, which its low bits then hold
+
+
+def _rounded(b: Builder, x: Value) -> tuple[Value, Value]:
+    """The nearest integer as a float and as an int32; harmless for NaN."""
+    magic = b.like(x, _MAGIC)
+    shifted = b.add(x, magic)
+    bits = b.cast("bitcast", shifted, I32)
+    offset = b.like(bits, int(np.float32(_MAGIC).view(np.int32)))
+    return b.sub(shifted, magic), b.binary("sub", bits, offset)
+
+
+def _power_of_two(b: Builder, n: Value) -> Value:
+    """2.0 ** n for -126 <= n <= 127."""
+    biased = b.binary("add", n, b.like(n, 127))
+    return b.cast("bitcast", b.binary("shl", biased, b.like(n, 23)), F32)
+
+
+def _limit(b: Builder, x: Value, low: float, high: float) -> Value:
+    """Clamped; NaN stays."""
+    x = b.select(b.compare("fcmp ogt", x, b.like(x, high)), b.like(x, high), x)
+    return b.select(b.compare("fcmp olt", x, b.like(x, low)), b.like(x, low), x)
+
+
+def _exp_parts(b: Builder, x: Value) -> tuple[Value, Value, Value]:
+    """n, r and p with exp(x) = 2**n * (1 + p), p = expm1(r), |r| <= log(2) / 2."""
+    whole, n = _rounded(b, b.mul(x, b.like(x, math.log2(math.e))))
+    r = b.fma(whole, b.like(x, -0.693359375), x)
+    r = b.fma(whole, b.like(x, 2.12194440e-4), r)
+    q = b.polynomial(
+        r,
+        1.9875691500e-4,
+        1.3981999507e-3,
+        8.3334519073e-3,
+        4.1665795894e-2,
+        1.6666665459e-1,
+        5.0000001201e-1,
+    )
+    return n, r, b.fma(b.mul(r, r), q, r)
+
+
+def exp(b: Builder, x: Value) -> Value:
+    n, _, p = _exp_parts(b, _limit(b, x, -105.0, 89.0))
+    # Two factors, since 2**n itself may overflow or be subnormal where the result does not.
+    half = b.binary("ashr", n, b.like(n, 1))
+    rest = b.binary("sub", n, half)
+    first, second = _power_of_two(b, half), _power_of_two(b, rest)
+    return b.mul(b.mul(b.add(p, b.like(p, 1)), first), second)
+
+
+def expm1(b: Builder, x: Value) -> Value:
+    n, _, p = _exp_parts(b, _limit(b, x, -80.0, 89.0))
+    scale = _power_of_two(b, b.binary("sub", n, b.like(n, 1)))  # half of it, lest it overflow
+    y = b.fma(scale, p, b.sub(scale, b.like(x, 0.5)))
+    y = b.add(y, y)
+    return b.select(b.compare("fcmp oeq", x, b.like(x, 0.0)), x, y)  # keeps -0.0
+
+
+def log(b: Builder, x: Value) -> Value:
+    small = b.compare("fcmp olt", x, b.like(x, float(np.finfo(np.float32).tiny)))
+    scaled = b.select(small, b.mul(x, b.like(x, 2.0**23)), x)
+    bits = b.cast("bitcast", scaled, I32)
+    # m in [sqrt(1/2), sqrt(2)): subtract the bits of sqrt(1/2), split off the exponent, add them.
+    base = int(np.float32(math.sqrt(0.5)).view(np.int32))
+    moved = b.binary("sub", bits, b.like(bits, base))
+    exponent = b.binary("ashr", moved, b.like(bits, 23))
+    mantissa = b.binary("and", moved, b.like(bits, (1 << 23) - 1))
+    m = b.cast("bitcast", b.binary("add", mantissa, b.like(bits, base)), F32)
+    e = b.cast("sitofp", exponent, F32)
+    e = b.select(small, b.sub(e, b.like(x, 23.0)), e)
+    r = b.sub(m, b.like(x, 1.0))
+    z = b.mul(r, r)
+    q = b.polynomial(
+        r,
+        7.0376836292e-2,
+        -1.1514610310e-1,
+        1.1676998740e-1,
+        -1.2420140846e-1,
+        1.4249322787e-1,
+        -1.6668057665e-1,
+        2.0000714765e-1,
+        -2.4999993993e-1,
+        3.3333331174e-1,
+    )
+    y = b.mul(b.mul(z, r), q)
+    y = b.fma(e, b.like(x, -2.12194440e-4), y)
+    y = b.fma(z, b.like(x, -0.5), y)
+    y = b.fma(e, b.like(x, 0.693359375), b.add(r, y))
+    # Infinity and NaN stay; 0 gives -infinity, below it NaN.
+    y = b.select(b.compare("fcmp olt", x, b.like(x, np.inf)), y, x)
+    y = b.select(b.compare("fcmp oeq", x, b.like(x, 0.0)), b.like(x, -np.inf), y)
+    return b.select(b.compare("fcmp olt", x, b.like(x, 0.0)), b.like(x, np.nan), y)
+
+
+def log1p(b: Builder, x: Value) -> Value:
+    # log(u) of the rounded u = 1 + x, plus what the rounding lost over u (Kahan, HP-15C).
+    u = b.add(x, b.like(x, 1.0))
+    lost = b.sub(x, b.sub(u, b.like(x, 1.0)))
+    y = b.add(log(b, u), b.div(lost, u))
+    plain = b.compare("fcmp ogt", x, b.like(x, 1e8))  # also avoids inf - inf
+    y = b.select(plain, log(b, x), y)
+    y = b.select(b.compare("fcmp oeq", u, b.like(x, 0.0)), b.like(x, -np.inf), y)
+    return b.select(b.compare("fcmp oeq", x, b.like(x, 0.0)), x, y)
+
+
+def logistic_by(b: Builder, x: Value, exponential: Callable[[Value], Value]) -> Value:
+    """1 / (1 + e**-|x|) or its complement: no overflow on either side."""
+    size = b.intrinsic("fabs", x)
+    e = exponential(b.emit(f"fneg {x.type} {size.text}", x.dtype, x.lanes))
+    one = b.like(x, 1.0)
+    top = b.select(b.compare("fcmp oge", x, b.like(x, 0.0)), one, e)
+    return b.div(top, b.add(one, e))
+
+
+def logistic(b: Builder, x: Value) -> Value:
+    return logistic_by(b, x, lambda v: exp(b, v))
+
+
+def tanh(b: Builder, x: Value) -> Value:
+    # -t / (2 + t) with t = expm1(-2 |x|), which neither overflows nor cancels.
+    size = b.intrinsic("fabs", x)
+    t = expm1(b, b.mul(size, b.like(x, -2.0)))
+    y = b.div(t, b.add(t, b.like(x, 2.0)))
+    return b.intrinsic("copysign", y, x)
+
+
+def erf(b: Builder, x: Value) -> Value:
+    c = _limit(b, x, -4.0, 4.0)
+    z = b.mul(c, c)
+    p = b.polynomial(
+        z,
+        -2.72614225801306e-10,
+        2.77068142495902e-08,
+        -2.10102402082508e-06,
+        -5.69250639462346e-05,
+        -7.34990630326855e-04,
+        -2.95459980854025e-03,
+        -1.60960333262415e-02,
+    )
+    q = b.polynomial(
+        z,
+        -1.45660718464996e-05,
+        -2.13374055278905e-04,
+        -1.68282697438203e-03,
+        -7.37332916720468e-03,
+        -1.42647390514189e-02,
+    )
+    return b.mul(c, b.div(p, q))  # c * p may be subnormal
+
+
+def _sine(b: Builder, x: Value, shift: int) -> Value:
+    """sin(x + shift * pi / 2), reduced in double precision: good for |x| below 2**30."""
+    wide = b.cast("fpext", x, F64)
+    quarter = b.intrinsic("roundeven", b.mul(wide, b.like(wide, 2 / math.pi)))
+    r = b.fma(quarter, b.like(wide, -1.5707963267341256), wide)
+    r = b.fma(quarter, b.like(wide, -6.077100506506192e-11), r)
+    r = b.cast("fptrunc", r, F32)
+    n = b.cast("fptosi", b.select(b.compare("fcmp olt", b.intrinsic("fabs", quarter),
+               b.like(wide, 2.0**31)), quarter, b.like(wide, 0.0)), I64)  # fmt: skip
+    n = b.cast("trunc", b.binary("add", n, b.like(n, shift)), I32)
+    z = b.mul(r, r)
+    s = b.polynomial(z, -1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
+    s = b.fma(b.mul(z, r), s, r)
+    c = b.polynomial(z, 2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
+    c = b.fma(b.mul(z, z), c, b.fma(z, b.like(z, -0.5), b.like(z, 1.0)))
+    odd = b.compare("icmp ne", b.binary("and", n, b.like(n, 1)), b.like(n, 0))
+    y = b.select(odd, c, s)
+    negative = b.compare("icmp ne", b.binary("and", n, b.like(n, 2)), b.like(n, 0))
+    return b.select(negative, b.emit(f"fneg {y.type} {y.text}", y.dtype, y.lanes), y)
+
+
+def sin(b: Builder, x: Value) -> Value:
+    return _sine(b, x, 0)
+
+
+def cos(b: Builder, x: Value) -> Value:
+    return _sine(b, x, 1)
+
+
+FLOAT32 = {
+    "exp": exp,
+    "expm1": expm1,
+    "log": log,
+    "log1p": log1p,
+    "logistic": logistic,
+    "tanh": tanh,
+    "erf": erf,
+}
+BOUNDED = {"sin": sin, "cos": cos}  # for |x| < 2**30; beyond, each lane calls the C library

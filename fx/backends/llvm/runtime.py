@@ -1,0 +1,308 @@
+"""What runs kernels: a native loop over a list of them, and a pool of native threads.
+
+Both are a page of LLVM IR, compiled once in a process. `fx_run(arrays, program, count)` takes a
+Python tuple of ndarrays and a list of 64-bit words, for each kernel
+
+    address, units, units a task, number of arrays, then an index into the tuple for each
+
+and runs the kernels in turn without the interpreter lock; it reads the data pointers out of the
+ndarrays, which costs nothing beside what Python would take for that. A kernel of several tasks
+is shared by the threads: each takes the next task until none is left. Which thread takes which
+is left open, since no result depends on it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from fx.backends.llvm import engine
+
+_TUPLE_ITEMS = tuple.__basicsize__  # where a tuple's items begin
+_PAUSES = {  # (what a spinning core does, its declaration)
+    "x86_64": ("call void @llvm.x86.sse2.pause()", "declare void @llvm.x86.sse2.pause()"),
+    "aarch64": ("call void @llvm.aarch64.hint(i32 1)", "declare void @llvm.aarch64.hint(i32)"),
+}
+_FUTEX = {"x86_64": 202, "aarch64": 98}
+
+_IR = """
+@fn = internal global ptr null
+@ctx = internal global ptr null
+@units = internal global i64 0
+@grain = internal global i64 0
+@tasks = internal global i64 0
+@next = internal global i64 0
+@generation = internal global i32 0
+@pending = internal global i32 0
+@busy = internal global i32 0
+@workers = internal global i32 0
+
+declare i32 @pthread_create(ptr, ptr, ptr, ptr)
+declare i32 @pthread_detach(i64)
+declare i64 @syscall(i64, ...)
+declare i64 @llvm.smin.i64(i64, i64)
+
+define internal void @work() {
+entry:
+  %f = load ptr, ptr @fn
+  %c = load ptr, ptr @ctx
+  %u = load i64, ptr @units
+  %g = load i64, ptr @grain
+  %n = load i64, ptr @tasks
+  br label %take
+take:
+  %t = atomicrmw add ptr @next, i64 1 monotonic
+  %more = icmp slt i64 %t, %n
+  br i1 %more, label %do, label %done
+do:
+  %begin = mul i64 %t, %g
+  %limit = add i64 %begin, %g
+  %end = call i64 @llvm.smin.i64(i64 %limit, i64 %u)
+  call void %f(ptr %c, i64 %begin, i64 %end)
+  br label %take
+done:
+  ret void
+}
+
+; Wait until a word differs from a value: spin first, then sleep in the kernel.
+define internal void @wait_while(ptr %word, i32 %value) {
+entry:
+  br label %spin
+spin:
+  %i = phi i32 [0, %entry], [%i2, %again]
+  %now = load atomic i32, ptr %word acquire, align 4
+  %same = icmp eq i32 %now, %value
+  br i1 %same, label %again, label %done
+again:
+  PAUSE
+  %i2 = add i32 %i, 1
+  %enough = icmp sgt i32 %i2, SPINS
+  br i1 %enough, label %sleep, label %spin
+sleep:
+  %r = call i64 (i64, ...) @syscall(i64 FUTEX, ptr %word,
+      i32 128, i32 %value, ptr null, ptr null, i32 0)
+  %after = load atomic i32, ptr %word acquire, align 4
+  %still = icmp eq i32 %after, %value
+  br i1 %still, label %sleep, label %done
+done:
+  ret void
+}
+
+define internal void @wake(ptr %word) {
+  %r = call i64 (i64, ...) @syscall(i64 FUTEX, ptr %word,
+      i32 129, i32 2147483647, ptr null, ptr null, i32 0)
+  ret void
+}
+
+define internal ptr @worker(ptr %seen0) {
+entry:
+  %first = ptrtoint ptr %seen0 to i64
+  %start = trunc i64 %first to i32
+  br label %wait
+wait:
+  %seen = phi i32 [%start, %entry], [%seen2, %woken], [%seen2, %last]
+  call void @wait_while(ptr @generation, i32 %seen)
+  %seen2 = add i32 %seen, 1
+  call void @work()
+  %left = atomicrmw sub ptr @pending, i32 1 acq_rel
+  %final = icmp eq i32 %left, 1
+  br i1 %final, label %last, label %woken
+last:
+  call void @wake(ptr @pending)
+  br label %wait
+woken:
+  br label %wait
+}
+
+define void @fx_start(i32 %count) {
+entry:
+  %g = load atomic i32, ptr @generation acquire, align 4
+  %wide = zext i32 %g to i64
+  %seen = inttoptr i64 %wide to ptr
+  %id = alloca i64
+  br label %head
+head:
+  %i = phi i32 [0, %entry], [%i2, %made], [%i2, %failed]
+  %more = icmp slt i32 %i, %count
+  br i1 %more, label %make, label %done
+make:
+  %i2 = add i32 %i, 1
+  %r = call i32 @pthread_create(ptr %id, ptr null, ptr @worker, ptr %seen)
+  %ok = icmp eq i32 %r, 0
+  br i1 %ok, label %made, label %failed
+made:
+  %t = load i64, ptr %id
+  %d = call i32 @pthread_detach(i64 %t)
+  %w = load i32, ptr @workers
+  %w2 = add i32 %w, 1
+  store i32 %w2, ptr @workers
+  br label %head
+failed:
+  br label %head
+done:
+  ret void
+}
+
+; A forked child has no threads: forget those of the parent.
+define void @fx_forget() {
+  store i32 0, ptr @workers
+  store i32 0, ptr @busy
+  store i32 0, ptr @pending
+  ret void
+}
+
+define internal void @share(ptr %f, ptr %c, i64 %u, i64 %g) {
+entry:
+  %u1 = add i64 %u, %g
+  %u2 = sub i64 %u1, 1
+  %n = udiv i64 %u2, %g
+  %w = load i32, ptr @workers
+  %alone = icmp eq i32 %w, 0
+  %one = icmp sle i64 %n, 1
+  %serial = or i1 %alone, %one
+  br i1 %serial, label %self, label %try
+try:
+  %got = cmpxchg ptr @busy, i32 0, i32 1 acquire monotonic
+  %mine = extractvalue { i32, i1 } %got, 1
+  br i1 %mine, label %all, label %self
+self:
+  call void %f(ptr %c, i64 0, i64 %u)
+  ret void
+all:
+  store ptr %f, ptr @fn
+  store ptr %c, ptr @ctx
+  store i64 %u, ptr @units
+  store i64 %g, ptr @grain
+  store i64 %n, ptr @tasks
+  store i64 0, ptr @next
+  store atomic i32 %w, ptr @pending release, align 4
+  %old = atomicrmw add ptr @generation, i32 1 acq_rel
+  call void @wake(ptr @generation)
+  call void @work()
+  br label %join
+join:
+  %p = load atomic i32, ptr @pending acquire, align 4
+  %zero = icmp eq i32 %p, 0
+  br i1 %zero, label %end, label %hold
+hold:
+  call void @wait_while(ptr @pending, i32 %p)
+  br label %join
+end:
+  store atomic i32 0, ptr @busy release, align 4
+  ret void
+}
+
+define void @fx_run(ptr %tuple, ptr %program, i64 %count) {
+entry:
+  %items = getelementptr i8, ptr %tuple, i64 ITEMS
+  %space = alloca ptr, i64 MOST
+  br label %head
+head:
+  %k = phi i64 [0, %entry], [%k2, %next]
+  %at = phi ptr [%program, %entry], [%after, %next]
+  %more = icmp slt i64 %k, %count
+  br i1 %more, label %kernel, label %done
+kernel:
+  %address = load i64, ptr %at
+  %f = inttoptr i64 %address to ptr
+  %p1 = getelementptr i64, ptr %at, i64 1
+  %u = load i64, ptr %p1
+  %p2 = getelementptr i64, ptr %at, i64 2
+  %g = load i64, ptr %p2
+  %p3 = getelementptr i64, ptr %at, i64 3
+  %n = load i64, ptr %p3
+  %p4 = getelementptr i64, ptr %at, i64 4
+  br label %fill
+fill:
+  %i = phi i64 [0, %kernel], [%i2, %more_arrays]
+  %full = icmp sge i64 %i, %n
+  br i1 %full, label %go, label %more_arrays
+more_arrays:
+  %pi = getelementptr i64, ptr %p4, i64 %i
+  %which = load i64, ptr %pi
+  %item = getelementptr ptr, ptr %items, i64 %which
+  %array = load ptr, ptr %item
+  %pdata = getelementptr i8, ptr %array, i64 16
+  %data = load ptr, ptr %pdata
+  %slot = getelementptr ptr, ptr %space, i64 %i
+  store ptr %data, ptr %slot
+  %i2 = add i64 %i, 1
+  br label %fill
+go:
+  %after = getelementptr i64, ptr %p4, i64 %n
+  call void @share(ptr %f, ptr %space, i64 %u, i64 %g)
+  br label %next
+next:
+  %k2 = add i64 %k, 1
+  br label %head
+done:
+  ret void
+}
+"""
+
+MOST_ARRAYS = 256
+# Tasks of about this many elements keep every thread busy and cost little to hand out; a kernel
+# of fewer than two tasks stays on the calling thread.
+TASK = 32768
+
+
+class Runtime:
+    """The compiled functions of this module, and the number of threads."""
+
+    def __init__(self) -> None:
+        machine = platform.machine()
+        text = _IR.replace("FUTEX", str(_FUTEX.get(machine, 202)))
+        pause, declared = _PAUSES.get(machine, ("", ""))
+        text = text.replace("PAUSE", pause).replace("SPINS", "4000") + declared
+        text = text.replace("ITEMS", str(_TUPLE_ITEMS)).replace("MOST", str(MOST_ARRAYS))
+        addresses = engine.compile_module(text, ["fx_run", "fx_start", "fx_forget"])
+        self.run = ctypes.CFUNCTYPE(None, ctypes.py_object, ctypes.c_void_p, ctypes.c_int64)(
+            addresses["fx_run"]
+        )
+        self._start = ctypes.CFUNCTYPE(None, ctypes.c_int32)(addresses["fx_start"])
+        self._forget = ctypes.CFUNCTYPE(None)(addresses["fx_forget"])
+        self.threads = 1
+        self._lock = threading.Lock()
+        os.register_at_fork(after_in_child=self._after_fork)
+
+    def start(self) -> None:
+        """Make the threads, once: one for each core but the caller's."""
+        with self._lock:
+            if self.threads == 1 and sys.platform == "linux":
+                cores = len(os.sched_getaffinity(0))
+                self._start(cores - 1)
+                self.threads = cores
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()
+        self.threads = 1
+        self._forget()
+
+
+_runtime: list[Runtime] = []
+_making = threading.Lock()
+
+
+def runtime() -> Runtime:
+    """The runtime of this process."""
+    if not _runtime:
+        with _making:
+            if not _runtime:
+                made = Runtime()
+                made.start()
+                _runtime.append(made)
+    return _runtime[0]
+
+
+def words(kernels: Sequence[tuple[int, int, int, Sequence[int]]]) -> np.ndarray:
+    """The program of (address, units, units a task, indices of arrays)."""
+    flat: list[int] = []
+    for address, units, grain, arrays in kernels:
+        flat += [address, units, grain, len(arrays), *arrays]
+    return np.asarray(flat, np.int64)

@@ -1,0 +1,239 @@
+"""The dialect's scalar operations in LLVM IR, on registers of one or several lanes.
+
+They compute what the NumPy rules compute: NaN wins in max and min, conversions saturate, shifts
+by the width and more give zero. Functions without a polynomial call the C library lane by lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fx.backends.llvm import polynomials
+from fx.backends.llvm.builder import BOOL, F32, Builder, Value, type_name
+
+_COMPARISONS = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
+_ORDERS = {"lt": "lt", "le": "le", "gt": "gt", "ge": "ge"}
+_LIBRARY = {
+    "exp2": "exp2", "expm1": "expm1", "exp": "exp", "log": "log", "log1p": "log1p", "sin": "sin",
+    "cos": "cos", "tan": "tan", "tanh": "tanh", "sinh": "sinh", "cosh": "cosh", "asin": "asin",
+    "acos": "acos", "atan": "atan", "asinh": "asinh", "acosh": "acosh", "atanh": "atanh",
+    "cbrt": "cbrt", "pow": "pow", "atan2": "atan2", "erf": "erf", "erfc": "erfc", "rem": "fmod",
+}  # fmt: skip
+_INTRINSICS = {
+    "sqrt": "sqrt",
+    "floor": "floor",
+    "ceil": "ceil",
+    "round_even": "roundeven",
+    "round_away": "round",
+}
+# Operations that cost about as much as a load: recomputed rather than kept.
+CHEAP = frozenset(
+    [
+        "add",
+        "sub",
+        "mul",
+        "neg",
+        "max",
+        "min",
+        "square",
+        "abs",
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "and",
+        "or",
+        "xor",
+        "not",
+        "select",
+        "convert",
+        "is_finite",
+        "sign",
+        "copy",
+    ]
+)
+_BOUND = 2.0**30
+
+
+def apply(b: Builder, op: str, args: Sequence[Value], dtype: np.dtype) -> Value:
+    """The result of an operation."""
+    x = args[-1]
+    if op == "select":
+        which, no, yes = args
+        return b.select(which, yes, no)
+    if op == "copy":
+        return x
+    if op == "convert":
+        return convert(b, x, dtype)
+    if op in _COMPARISONS:
+        return _compare(b, op, *args)
+    if op == "is_finite":
+        return b.compare("fcmp olt", b.intrinsic("fabs", x), b.like(x, np.inf))
+    if x.dtype == BOOL:
+        return _logic(b, op, args)
+    return (_float if x.dtype.kind == "f" else _integer)(b, op, args)
+
+
+def _compare(b: Builder, op: str, x: Value, y: Value) -> Value:
+    if x.dtype.kind == "f":
+        return b.compare(f"fcmp {_COMPARISONS[op]}", x, y)
+    sign = "s" if x.dtype.kind == "i" else "u"
+    return b.compare(f"icmp {sign + op if op in _ORDERS else op}", x, y)
+
+
+def _logic(b: Builder, op: str, args: Sequence[Value]) -> Value:
+    if op == "not":
+        return b.binary("xor", args[0], b.like(args[0], True))
+    name = {"add": "or", "max": "or", "mul": "and", "min": "and"}.get(op, op)
+    return b.binary(name, args[0], args[1])
+
+
+def _integer(b: Builder, op: str, args: Sequence[Value]) -> Value:
+    x = args[0]
+    signed = x.dtype.kind == "i"
+    if op in ("add", "sub", "mul", "and", "or", "xor"):
+        return b.binary(op, args[0], args[1])
+    if op == "square":
+        return b.binary("mul", x, x)
+    if op == "neg":
+        return b.binary("sub", b.like(x, 0), x)
+    if op == "not":
+        return b.binary("xor", x, b.like(x, -1 if signed else np.iinfo(x.dtype).max))
+    if op in ("max", "min"):
+        return b.intrinsic(("s" if signed else "u") + op, *args)
+    if op == "abs":
+        return b.intrinsic("smax", x, b.binary("sub", b.like(x, 0), x)) if signed else x
+    if op == "sign":
+        positive = b.intrinsic("smin" if signed else "umin", x, b.like(x, 1))
+        return b.intrinsic("smax", positive, b.like(x, -1)) if signed else positive
+    bits = x.dtype.itemsize * 8
+    name = {
+        "shift_left": "shl",
+        "shift_right_logical": "lshr",
+        "shift_right_arithmetic": "ashr",
+    }[op]
+    by = args[1]
+    inside = b.compare("icmp ult", by, b.like(by, bits))
+    if name == "ashr":
+        return b.binary(name, x, b.select(inside, by, b.like(by, bits - 1)))
+    shifted = b.binary(name, x, b.select(inside, by, b.like(by, 0)))
+    return b.select(inside, shifted, b.like(x, 0))
+
+
+def _float(b: Builder, op: str, args: Sequence[Value]) -> Value:
+    x = args[0]
+    if op in ("add", "sub", "mul", "div"):
+        return b.binary("f" + op + " contract", args[0], args[1])
+    if op == "neg":
+        return b.emit(f"fneg {x.type} {x.text}", x.dtype, x.lanes)
+    if op == "square":
+        return b.binary("fmul contract", x, x)
+    if op == "abs":
+        return b.intrinsic("fabs", x)
+    if op in ("max", "min"):
+        y = args[1]
+        inner = b.select(b.compare("fcmp ogt" if op == "max" else "fcmp olt", x, y), x, y)
+        return b.select(b.compare("fcmp uno", x, x), x, inner)
+    if op == "sign":
+        down = b.select(b.compare("fcmp olt", x, b.like(x, 0.0)), b.like(x, -1.0), x)
+        return b.select(b.compare("fcmp ogt", x, b.like(x, 0.0)), b.like(x, 1.0), down)
+    if op in _INTRINSICS:
+        return b.intrinsic(_INTRINSICS[op], x)
+    if op == "fma":
+        return b.fma(*args)
+    if op == "rsqrt":
+        return b.div(b.like(x, 1.0), b.intrinsic("sqrt", x))
+    if x.dtype == F32 and op in polynomials.FLOAT32:
+        return polynomials.FLOAT32[op](b, x)
+    if x.dtype == F32 and op in polynomials.BOUNDED:
+        return _bounded(b, op, x)
+    if op == "logistic":
+        return polynomials.logistic_by(b, x, lambda v: _library(b, "exp", [v]))
+    return _library(b, op, args)
+
+
+def _bounded(b: Builder, op: str, x: Value) -> Value:
+    """The polynomial, or where a lane is out of its range the C library for all lanes."""
+    y = polynomials.BOUNDED[op](b, x)
+    big = b.compare("fcmp oge", b.intrinsic("fabs", x), b.like(x, _BOUND))
+    if x.lanes > 1:
+        name = f"llvm.vector.reduce.or.v{x.lanes}i1"
+        big = b.emit(b.call(name, "i1", big), BOOL, 1)
+    slow, done, before = b.name("slow"), b.name("done"), b.name("near")
+    b.line(f"br label %{before}")
+    b.label(before)
+    b.line(f"br i1 {big.text}, label %{slow}, label %{done}")
+    b.label(slow)
+    z = _library(b, op, [x])
+    b.line(f"br label %{done}")
+    b.label(done)
+    return b.emit(f"phi {y.type} [{y.text}, %{before}], [{z.text}, %{slow}]", y.dtype, y.lanes)
+
+
+def _library(b: Builder, op: str, args: Sequence[Value]) -> Value:
+    x = args[0]
+    function = _LIBRARY[op] + ("f" if x.dtype == F32 else "")
+    kind = type_name(x.dtype, 1)
+    if x.lanes == 1:
+        return b.emit(b.call(function, kind, *args), x.dtype, 1)
+    text = "poison"
+    for i in range(x.lanes):
+        parts = [b.emit(f"extractelement {a.type} {a.text}, i32 {i}", a.dtype, 1) for a in args]
+        one = b.emit(b.call(function, kind, *parts), x.dtype, 1)
+        text = b.emit(
+            f"insertelement {x.type} {text}, {kind} {one.text}, i32 {i}", x.dtype, x.lanes
+        ).text
+    return Value(text, x.dtype, x.lanes)
+
+
+def convert(b: Builder, x: Value, dtype: np.dtype) -> Value:
+    """Change of dtype; float to integer saturates, NaN to 0."""
+    if x.dtype == dtype:
+        return x
+    old, new = x.dtype.kind, dtype.kind
+    if new == "b":
+        return b.compare("fcmp une" if old == "f" else "icmp ne", x, b.like(x, 0))
+    if old == "b":
+        return b.cast("uitofp" if new == "f" else "zext", x, dtype)
+    if old == "f" and new == "f":
+        return b.cast("fpext" if dtype.itemsize > x.dtype.itemsize else "fptrunc", x, dtype)
+    if new == "f":
+        return b.cast("sitofp" if old == "i" else "uitofp", x, dtype)
+    if old == "f":
+        target, source = type_name(dtype, 1), {"float": "f32", "double": "f64"}
+        wide = "" if x.lanes == 1 else f"v{x.lanes}"
+        name = f"llvm.fpto{'s' if new == 'i' else 'u'}i.sat.{wide}{target}.{wide}"
+        name += source[type_name(x.dtype, 1)]
+        return b.emit(b.call(name, type_name(dtype, x.lanes), x), dtype, x.lanes)
+    if dtype.itemsize == x.dtype.itemsize:
+        return Value(x.text, dtype, x.lanes)
+    if dtype.itemsize < x.dtype.itemsize:
+        return b.cast("trunc", x, dtype)
+    return b.cast("sext" if old == "i" else "zext", x, dtype)
+
+
+def fold(b: Builder, op: str, x: Value, y: Value) -> Value:
+    """One step of a reduction, in the order (accumulator, element)."""
+    return apply(b, op, [x, y], x.dtype)
+
+
+def identity(op: str, dtype: np.dtype) -> Any:
+    """What a fold starts from."""
+    if op == "add":
+        return -0.0 if dtype.kind == "f" else 0
+    if op == "mul":
+        return 1
+    if op in ("and", "or"):
+        ones = True if dtype == BOOL else -1 if dtype.kind == "i" else np.iinfo(dtype).max
+        return ones if op == "and" else 0
+    if dtype == BOOL:
+        return op == "min"
+    if dtype.kind == "f":
+        return -np.inf if op == "max" else np.inf
+    info = np.iinfo(dtype)
+    return info.min if op == "max" else info.max
