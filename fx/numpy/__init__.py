@@ -12,7 +12,7 @@ from typing import Any as _Any
 
 from fx.core.array import Array as ndarray
 from fx.dtypes import finfo, iinfo, issubdtype, promote_types, result_type
-from fx.numpy import array_methods
+from fx.numpy import array_methods, ufunc_methods
 from fx.numpy.arithmetic import (
     abs,
     absolute,
@@ -806,6 +806,7 @@ __all__ = [
 ]
 
 array_methods.install()
+ufunc_methods.equip(globals())
 
 
 def __getattr__(name: str) -> _Any:

@@ -46,6 +46,13 @@ def _float0_like(x: Any) -> np.ndarray:
     return np.zeros(x.shape, dtypes.float0)
 
 
+def _dense(tangent: Any, like: Any) -> Any:
+    """The tangent of a result; a zero has the weakness of the result."""
+    if tangent is None:
+        return with_weakness(instantiate(None, like), like.weak_type)
+    return tangent
+
+
 def with_weakness(x: Any, weak_type: bool) -> Any:
     """`x` with a weak dtype or a strong one: derivatives have the types of the arguments."""
     if x.weak_type == weak_type:
@@ -339,7 +346,7 @@ def jvp(
     )
     outs, touts = jvp_flat(flat, arrays, checked, origin_of(fun))
     full = [
-        instantiate(t, o) if dtypes.is_inexact(o.dtype) else _float0_like(o)
+        _dense(t, o) if dtypes.is_inexact(o.dtype) else _float0_like(o)
         for t, o in zip(touts, outs, strict=True)
     ]
     out, tangent = tree_unflatten(flat.out_tree, outs), tree_unflatten(flat.out_tree, full)
@@ -469,7 +476,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
         results = iter(eval_jaxpr(linear, [t for t in checked if t is not None]))
         full_t = [next(results) if on else None for on in active_out]
         dense = [
-            instantiate(t, o) if dtypes.is_inexact(o.dtype) else _float0_like(o)
+            _dense(t, o) if dtypes.is_inexact(o.dtype) else _float0_like(o)
             for t, o in zip(full_t, outs, strict=True)
         ]
         tangent = tree_unflatten(flat.out_tree, dense)

@@ -336,3 +336,6 @@ def test_second_derivatives_by_python_numbers_are_weak():
     primal, tangent = fx.jvp(fx.grad(lambda x: x * x * np.float32(3)), (1.5,), (1.0,))
     assert primal.weak_type and tangent.weak_type
     assert fx.grad(fx.grad(lambda x: x**3))(1.5).weak_type
+    # A derivative that does not depend on the number is zero, and as weak.
+    primal, tangent = fx.jvp(fx.grad(lambda x: 3 * x), (1.5,), (1.0,))
+    assert primal.weak_type and tangent.weak_type and float(tangent) == 0
