@@ -53,6 +53,8 @@ class Trace:
 
     __slots__ = ("__weakref__", "alive", "level", "origin")
 
+    has_values = False  # whether a tracer's `a` is the value that it stands for
+
     def __init__(self, origin: str):
         self.level = -1
         self.alive = False
@@ -124,7 +126,8 @@ class Tracer(Array):
         )
 
     def __repr__(self) -> str:
-        return f"Traced<{self.aval.short()}>with<{type(self._trace).__name__}>"
+        value = f"({self.a})" if self._trace.has_values and isinstance(self.a, Array) else ""
+        return f"Traced<{self.aval.short()}>with<{type(self._trace).__name__}>{value}"
 
 
 def check_alive(tracer: Tracer) -> None:

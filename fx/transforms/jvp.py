@@ -24,6 +24,7 @@ class JVPTrace(Trace):
     """Tracers hold (primal, tangent)."""
 
     __slots__ = ()
+    has_values = True
 
     def aval(self, tracer: Tracer) -> ShapedArray:
         return aval_of(tracer.a)
