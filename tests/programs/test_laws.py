@@ -273,4 +273,4 @@ def test_long_programs(law) -> None:
     strategy = programs(dtype="float64", differentiable=differentiable, max_equations=200)
     inner = law.hypothesis.inner_test
     rest = (st.data(),) if law is test_vmap_is_a_stack else ()
-    settings(max_examples=80)(given(strategy, *rest)(inner))()
+    settings(max_examples=30)(given(strategy, *rest)(inner))()
