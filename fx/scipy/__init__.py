@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 if _TYPE_CHECKING:
-    from fx.scipy import fft, integrate, linalg, signal, special
+    from fx.scipy import fft, integrate, linalg, signal, special, stats
 
-__all__ = ["fft", "integrate", "linalg", "signal", "special"]
+__all__ = ["fft", "integrate", "linalg", "signal", "special", "stats"]
 
 
 def __getattr__(name: str) -> _Any:
