@@ -47,10 +47,9 @@ def _float0_like(x: Any) -> np.ndarray:
 
 
 def _dense(tangent: Any, like: Any) -> Any:
-    """The tangent of a result; a zero has the weakness of the result."""
-    if tangent is None:
-        return with_weakness(instantiate(None, like), like.weak_type)
-    return tangent
+    """The tangent of a result as an array, weakly typed where the result is."""
+    tangent = instantiate(tangent, like)
+    return with_weakness(tangent, True) if like.weak_type else tangent
 
 
 def with_weakness(x: Any, weak_type: bool) -> Any:

@@ -8,19 +8,8 @@ import fx.numpy as jnp
 from fx.errors import FxValueError
 
 NAMES = [
-    "add",
-    "bitwise_and",
-    "bitwise_or",
-    "bitwise_xor",
-    "logaddexp",
-    "logaddexp2",
-    "logical_and",
-    "logical_or",
-    "logical_xor",
-    "maximum",
-    "minimum",
-    "multiply",
-    "subtract",
+    *("add", "multiply", "subtract", "maximum", "minimum", "logaddexp", "logaddexp2"),
+    *("bitwise_and", "bitwise_or", "bitwise_xor", "logical_and", "logical_or", "logical_xor"),
 ]
 X = np.array([[3, 1, 2], [4, 6, 5]], np.int32)
 
