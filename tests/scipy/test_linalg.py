@@ -1,5 +1,7 @@
 """fx.scipy.linalg against SciPy and JAX, with derivatives."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from tests.laws import check_derivatives, check_jit, check_vmap
 scipy_linalg = pytest.importorskip("scipy.linalg")
 
 
-def normal(*shape, seed=0, dtype=float):
+def normal(*shape, seed=0, dtype: Any = float):
     rng = np.random.default_rng(seed)
     x = rng.standard_normal(shape)
     if np.dtype(dtype).kind == "c":

@@ -1,18 +1,11 @@
 """Special functions under the names of `jax.scipy.special`."""
 
 from fx.nn.functions import logsumexp
-from fx.scipy.special.elementwise import (
+from fx.scipy.special.gammas import (
     beta,
     betainc,
     betaln,
-    boxcox,
-    boxcox1p,
     digamma,
-    entr,
-    erf,
-    erfc,
-    erfinv,
-    expit,
     factorial,
     gamma,
     gammainc,
@@ -23,20 +16,24 @@ from fx.scipy.special.elementwise import (
     i0e,
     i1,
     i1e,
-    kl_div,
-    log_ndtr,
     loggamma,
-    logit,
     multigammaln,
-    ndtr,
-    ndtri,
     poch,
     polygamma,
+    zeta,
+)
+from fx.scipy.special.logarithms import (
+    boxcox,
+    boxcox1p,
+    entr,
+    expit,
+    kl_div,
+    logit,
     rel_entr,
     xlog1py,
     xlogy,
-    zeta,
 )
+from fx.scipy.special.normal import erf, erfc, erfinv, log_ndtr, ndtr, ndtri
 from fx.scipy.special.reductions import log_softmax, softmax
 
 __all__ = [
