@@ -299,3 +299,42 @@ def test_errors():
     for kind, message, call in wrong:
         with pytest.raises(kind, match=message):
             call()
+
+
+@pytest.mark.slow
+def test_compositions_of_transformations_are_jaxs():
+    jax = pytest.importorskip("jax")
+    a, b = double(4, 3, 3), double(4, 3)
+
+    def programs(m):
+        n = m.numpy
+
+        def f(a, b):
+            k = a @ a.T + n.eye(3)
+            x = n.linalg.solve(a, b)
+            parts = [
+                n.linalg.slogdet(k)[1],
+                n.linalg.norm(x),
+                n.linalg.det(a),
+                (n.linalg.cholesky(k) @ x).sum(),
+                n.abs(n.fft.fft(x)).sum(),
+                n.linalg.svd(a, compute_uv=False).max(),
+                n.linalg.eigvalsh(k)[0],
+                n.linalg.pinv(a)[0, 0],
+                n.linalg.qr(a)[1].sum(),
+            ]
+            return sum(parts)
+
+        def mixed(a, b):
+            return m.grad(lambda a: m.jvp(lambda b: f(a, b), (b,), (b * b,))[1])(a)
+
+        return [
+            m.jit(m.vmap(mixed))(a, b),
+            m.jit(m.grad(lambda a, b: m.vmap(f)(a, b).sum()))(a, b),
+            m.vmap(m.jit(m.hessian(f)))(a, b),
+        ]
+
+    with jax.enable_x64(True):
+        expected = [np.asarray(x) for x in programs(jax)]
+    for x, y in zip(programs(fx), expected, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-9 * np.abs(y).max())

@@ -268,7 +268,6 @@ def test_lu_multiplies_back(dtype, batch, shape):
     before = a.copy()
     packed, pivots, permutation = linalg.lu(np, a)
     np.testing.assert_array_equal(a, before)
-    m, n = shape
     k = min(m, n)
     assert packed.dtype == dtype
     assert packed.shape == a.shape
@@ -322,3 +321,78 @@ def test_inputs_may_be_strided(name):
         results = [(r,) for r in results]
     for actual, expected in zip(*results, strict=True):
         np.testing.assert_allclose(actual, expected, atol=1e-12)
+
+
+# systems, cofactors, packed factors
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_solve_and_adjugate_multiply_back(dtype, batch, n):
+    a, b = normal(*batch, n, n, dtype=dtype), normal(*batch, n, 2, dtype=dtype)
+    a = a + n * np.eye(n, dtype=dtype)
+    x = linalg.solve(np, a, b)
+    assert x.dtype == dtype
+    assert_near(a @ x, b, 100)
+    cofactors = linalg.adjugate(np, a)
+    assert cofactors.dtype == dtype
+    det = np.linalg.det(a)[..., None, None]
+    assert_near(a @ cofactors, (det * np.eye(n)).astype(dtype), 100)
+
+
+def test_only_the_singular_systems_of_a_stack_fail():
+    a = np.stack([np.eye(2), np.ones((2, 2)), np.full((2, 2), np.nan), 2 * np.eye(2)])
+    with np.errstate(all="ignore"):
+        x = linalg.solve(np, a, np.ones((4, 2, 1)))
+    np.testing.assert_array_equal(x[[0, 3], :, 0], [[1, 1], [0.5, 0.5]])
+    assert not np.isfinite(x[[1, 2]]).any()
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2, 3])
+def test_adjugates_of_singular_matrices_are_cofactors(rank):
+    a = normal(2, 4, rank, dtype="complex128") @ normal(2, rank, 4, dtype="complex128", seed=1)
+    expected = np.empty_like(a)
+    for k, i, j in np.ndindex(a.shape):
+        minor = np.delete(np.delete(a[k], i, 0), j, 1)
+        expected[k, j, i] = (-1) ** (i + j) * np.linalg.det(minor)
+    np.testing.assert_allclose(
+        linalg.adjugate(np, a), expected, atol=1e-12 * (1 + abs(a).max()) ** 3
+    )
+
+
+def test_tridiagonal_systems_need_pivots_and_may_be_singular():
+    zero, one = np.zeros(3), np.ones(3)
+    b = np.array([[1.0], [2.0], [3.0]])
+    off = np.array([0.0, 1.0, 0.0])
+    x = linalg.tridiagonal_solve(np, off, np.array([0.0, 0.0, 1.0]), np.array([1.0, 0, 0]), b)
+    np.testing.assert_array_equal(x[:, 0], [2, 1, 3])
+    with np.errstate(all="ignore"):
+        assert not np.isfinite(linalg.tridiagonal_solve(np, zero, zero, one, b)).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("shape", [(0, 0), (3, 0), (3, 3), (5, 3), (3, 5)])
+def test_packed_reflections_multiply_to_q(dtype, batch, shape):
+    a = normal(*batch, *shape, dtype=dtype)
+    packed, taus = linalg.geqrf(np, a)
+    k = min(shape)
+    q = linalg.householder_product(np, packed[..., :, :k], taus)
+    assert q.dtype == taus.dtype == dtype and taus.shape == (*batch, k)
+    assert_near(q @ np.triu(packed[..., :k, :]), a)
+    assert_orthonormal_columns(q)
+
+
+def test_left_eigenvectors_are_those_of_their_eigenvalues():
+    a = normal(2, 3, 5, 5)
+    w, _ = linalg.eig(np, a)
+    v = linalg.left_eigenvectors(np, a, w)
+    assert_near(adjoint(v) @ a, w[..., :, None] * adjoint(v), 100)
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+def test_pivots_make_the_permutation_of_lu(batch):
+    for m, n in ((4, 4), (5, 2), (2, 5), (0, 3)):
+        _, pivots, permutation = linalg.lu(np, normal(*batch, m, n))
+        np.testing.assert_array_equal(linalg.pivots_to_permutation(np, pivots, m), permutation)
