@@ -268,6 +268,7 @@ def test_lu_multiplies_back(dtype, batch, shape):
     before = a.copy()
     packed, pivots, permutation = linalg.lu(np, a)
     np.testing.assert_array_equal(a, before)
+    m, n = shape
     k = min(m, n)
     assert packed.dtype == dtype
     assert packed.shape == a.shape
