@@ -2,7 +2,7 @@
 
 Shift, rotation, scale and shear multiply into a single 2×2 matrix and an offset; an optional
 smooth random field (elastic distortion) is added to the same coordinates, so the pixels are read
-only once.
+only once. Then strokes may become thicker or thinner.
 """
 
 import math
@@ -32,9 +32,11 @@ class Augment:
         elastic: pixels that the nodes of a coarse grid are displaced by, interpolated in between
             (after Simard, Steinkraus and Platt, "Best practices for convolutional neural networks
             applied to visual document analysis", 2003).
+        stroke: how far each pixel goes towards the brightest (a thicker stroke) or the darkest (a
+            thinner one) of itself and its four neighbours; 1 goes all the way, about a pixel.
 
     Raises:
-        FxValueError: a bound is negative or not finite, or `scale` is 1 or more.
+        FxValueError: a bound is negative or not finite, `scale` is 1 or more, or `stroke` above 1.
 
     >>> import numpy as np
     >>> images = np.zeros((2, 28, 28), np.float32)
@@ -49,6 +51,7 @@ class Augment:
     scale: float = 0.0
     shear: float = 0.0
     elastic: float = 0.0
+    stroke: float = 0.0
 
     def __post_init__(self):
         for field in fields(self):
@@ -58,6 +61,11 @@ class Augment:
                     f"Augment: expected {field.name} >= 0 and finite, got {bound!r}; it bounds a "
                     "random value on both sides, so give its size without a sign"
                 )
+        if self.stroke > 1:
+            raise FxValueError(
+                f"Augment: expected stroke <= 1, got {self.stroke!r}; it is a share, and 1 makes "
+                "strokes thicker or thinner by about a pixel on each side"
+            )
         if self.scale >= 1:
             raise FxValueError(
                 f"Augment: expected scale < 1, got {self.scale!r}; sizes are drawn from "
@@ -86,6 +94,9 @@ class Augment:
             return images.copy()
         rows, columns = self._coordinates(len(images), height, width, rng)
         deformed = _sample(images, rows, columns)
+        if self.stroke > 0:
+            share = rng.uniform(-self.stroke, self.stroke, len(images)).astype(np.float32)
+            deformed = _thicken(deformed, share.reshape(-1, *[1] * (images.ndim - 1)))
         if images.dtype == np.uint8:
             return np.rint(deformed).astype(np.uint8)
         return deformed.astype(images.dtype, copy=False)
@@ -123,6 +134,16 @@ class Augment:
             rows += from_rows @ draw(self.elastic, nodes, nodes) @ from_columns
             columns += from_rows @ draw(self.elastic, nodes, nodes) @ from_columns
         return rows, columns
+
+
+def _thicken(images: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Goes that share of the way to a grey dilation (erosion where negative) by a cross."""
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)) + ((0, 0),) * (images.ndim - 3), "edge")
+    up, down = padded[:, :-2, 1:-1], padded[:, 2:, 1:-1]
+    left, right = padded[:, 1:-1, :-2], padded[:, 1:-1, 2:]
+    brightest = np.maximum(np.maximum(np.maximum(up, down), np.maximum(left, right)), images)
+    darkest = np.minimum(np.minimum(np.minimum(up, down), np.minimum(left, right)), images)
+    return images + np.abs(share) * (np.where(share > 0, brightest, darkest) - images)
 
 
 def _interpolation(nodes: int, size: int) -> np.ndarray:

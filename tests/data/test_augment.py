@@ -9,7 +9,7 @@ from scipy import ndimage
 from fx.data import Augment, load
 from fx.errors import FxValueError
 
-STRONG = Augment(shift=3, rotate=20, scale=0.2, shear=0.2, elastic=1.5)
+STRONG = Augment(shift=3, rotate=20, scale=0.2, shear=0.2, elastic=1.5, stroke=0.7)
 
 
 def images(count=6):
@@ -131,3 +131,26 @@ def test_bad_bounds(bounds, message):
 def test_an_image_without_batch_axis():
     with pytest.raises(FxValueError, match=r"add a batch axis"):
         STRONG(np.zeros((28, 28), np.float32), rng())
+
+
+def test_strokes_go_towards_a_dilation_or_an_erosion():
+    batch = images(40)
+    cross = ndimage.generate_binary_structure(2, 1)
+    result = Augment(stroke=1.0)(batch, rng())
+    kinds = set()
+    for before, after in zip(batch, result, strict=True):
+        brightest = ndimage.grey_dilation(before, footprint=cross, mode="nearest")
+        darkest = ndimage.grey_erosion(before, footprint=cross, mode="nearest")
+        thicker = after.sum() > before.sum()
+        kinds.add(thicker)
+        change = (brightest if thicker else darkest) - before
+        share = (after - before)[change != 0] / change[change != 0]
+        assert 0 <= share.min() <= share.max() <= 1 + 1e-5
+        np.testing.assert_allclose(share, share.mean(), atol=1e-4)
+        assert (after == before)[change == 0].all()
+    assert kinds == {True, False}
+
+
+def test_stroke_is_a_share():
+    with pytest.raises(FxValueError, match=r"expected stroke <= 1, got 1\.5"):
+        Augment(stroke=1.5)
