@@ -9,17 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 from fx.errors import FxValueError, public
 
+
+def _cpu_backend() -> str:
+    """$FX_CPU_BACKEND, or the compiler where it is installed."""
+    default = "llvm" if importlib.util.find_spec("llvmlite") else "numpy"
+    return os.environ.get("FX_CPU_BACKEND", default)
+
+
 _OPTIONS: dict[str, tuple[Any, str]] = {
     "cpu_devices": (1, "how many CPU devices fx.devices() names"),
     "cpu_backend": (
-        "llvm" if importlib.util.find_spec("llvmlite") else "numpy",
-        "what runs programs: 'llvm' compiles, 'numpy' interprets them",
+        _cpu_backend(),
+        "what runs programs made from now on: 'llvm' compiles, 'numpy' interprets them",
     ),
     "disable_jit": (False, "run jitted functions operation by operation, for debugging"),
     "debug_nans": (False, "raise at the first operation whose result has a NaN"),
@@ -38,7 +46,6 @@ _CHOICES = {
 }
 # Options that each single operation has to look at, once they are on.
 _WATCHED = (
-    "cpu_backend",
     "debug_nans",
     "debug_infs",
     "numpy_dtype_promotion",

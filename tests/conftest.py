@@ -1,8 +1,12 @@
-"""Settings of all tests: how many examples hypothesis draws, and no time limit on one."""
+"""Settings of all tests: what runs programs, how many examples hypothesis draws."""
 
 import os
 
 from hypothesis import HealthCheck, settings
+
+# The interpreter is what the laws are about, and it needs no compilation for each example; that
+# the compiler agrees with it is tested in tests/backends. FX_CPU_BACKEND=llvm runs all on that.
+os.environ.setdefault("FX_CPU_BACKEND", "numpy")
 
 # No deadline: the first call of a program traces and compiles, the next ones do not, and the
 # machines that run the tests are shared.

@@ -353,7 +353,6 @@ def _context() -> Any:
         dtypes.default_int(),
         config.numpy_dtype_promotion,
         config.numpy_rank_promotion,
-        config.cpu_backend,
     )
 
 
