@@ -8,7 +8,7 @@ from typing import Any
 from fx.errors import FxValueError
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
-_DEFAULT_LR = {"adam": 2e-3, "adamw": 2e-3, "sgd": 0.03}
+_DEFAULT_LR = {"adam": 1.5e-3, "adamw": 1.5e-3, "sgd": 0.03}
 
 
 def _number(convert: type, accept: Callable[[Any], bool], expected: str) -> Callable[[Any], Any]:
@@ -52,7 +52,7 @@ class Config:
         FxValueError: a value is outside its range; the message names the field.
 
     >>> Config(epochs=3).learning_rate
-    0.002
+    0.0015
     >>> Config(dropout=1.5)
     Traceback (most recent call last):
         ...
@@ -64,7 +64,7 @@ class Config:
         None,
         lambda value: value if value is None else _positive(value),
         "highest learning rate; it rises to this over the first tenth of the steps and then falls "
-        "to 0 along a cosine (default: 0.002 for adam and adamw, 0.03 for sgd)",
+        "to 0 along a cosine (default: 0.0015 for adam and adamw, 0.03 for sgd)",
         "RATE",
     )
     momentum: float = _option(
@@ -73,7 +73,7 @@ class Config:
     nesterov: bool = _option(
         False, bool, "let sgd take its gradient where the momentum will have led (Nesterov)"
     )
-    epochs: int = _option(8, _count, "passes over the training images", "N")
+    epochs: int = _option(12, _count, "passes over the training images", "N")
     batch_size: int = _option(32, _count, "images a step", "N")
     l1: float = _option(
         0.0, _not_negative, "weight of the sum of |w| in the loss, over weights but not biases", "C"
@@ -86,7 +86,7 @@ class Config:
         "C",
     )
     dropout: float = _option(
-        0.25, _fraction, "share of the dense layer's outputs set to 0 at each step", "SHARE"
+        0.15, _fraction, "share of the dense layer's outputs set to 0 at each step", "SHARE"
     )
     seed: int = _option(
         0, _seed, "decides initial weights, order, augmentation and dropout of the run", "N"

@@ -9,9 +9,9 @@ from fx import nn, optim, random
 from fx.data import Augment
 from fx.train.config import Config
 
-AUGMENT = Augment(shift=2.5, rotate=15, scale=0.2, shear=0.2, elastic=1.5)
+AUGMENT = Augment(shift=1.5, rotate=12, scale=0.15, shear=0.15, elastic=1, stroke=0.7)
 
-# Adam's memory of squared gradients, in steps 1 / (1 - b2): short, because a run has only 1,000.
+# Adam's memory of squared gradients, in steps 1 / (1 - b2): short, because a run has only 1,500.
 _B2 = 0.99
 
 

@@ -7,7 +7,7 @@ from fx.train.config import Config
 
 
 def test_the_rate_suits_the_optimizer():
-    assert Config().learning_rate == 2e-3
+    assert Config().learning_rate == 1.5e-3
     assert Config(optimizer="sgd").learning_rate > Config().learning_rate
     assert Config(optimizer="sgd", lr=0.5).learning_rate == 0.5
 
