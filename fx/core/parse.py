@@ -23,11 +23,12 @@ from fx.core.primitive import P
 from fx.errors import FxTypeError, FxValueError, public
 
 _REAL = r"[+-]?(?:\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|inf\b|nan\b)"
+_IMAGINARY = r"[+-]?(?:\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|inf|nan)j"
 _TOKEN = re.compile(
     rf"""(?P<space>\s+|\#[^\n]*)
     |(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
     |(?P<object><(?:function|object)\ [^\n]*?>(?=[\s\]),]))
-    |(?P<complex>\({_REAL}{_REAL}j\)|{_REAL}j\b)
+    |(?P<complex>\({_REAL}{_IMAGINARY}\)|{_IMAGINARY}\b)
     |(?P<type>~?{DTYPE}\[[\d,]*\])
     |(?P<number>{_REAL}|(?:True|False)\b)
     |(?P<dtype>{DTYPE}(?![\w.<>]))

@@ -49,7 +49,10 @@ class KeyPrimitive(Primitive):
 
     def eager(self, args: Sequence[Any], params: dict[str, Any]) -> Any:
         if not config.debug_key_reuse:
-            return super().eager(args, params)
+            out = super().eager(args, params)
+            if self.makes:  # free while nothing is marked
+                renew(words(out._data))
+            return out
         if self.uses and dtypes.is_key(args[0].dtype):
             consume(words(args[0]._data), self.name)
         out = super().eager(args, params)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -130,6 +131,7 @@ class Row:
 
 
 ROWS: list[Row] = []
+_PLACES: set[tuple[Any, ...]] = set()
 
 
 def shapes(*of_arguments: Sequence[Any], **options: Any) -> tuple[tuple[Arg, ...], ...]:
@@ -165,4 +167,14 @@ def row(
     if kinds is None:
         kinds = P.table[primitive].kinds  # type: ignore[attr-defined]
         flags.setdefault("refused", True)
-    ROWS.append(Row(primitive, label, function, examples, kinds, **flags))
+    made = Row(primitive, label, function, examples, kinds, **flags)
+    # A module of rows may be imported twice, under two names, when doctests are collected.
+    where = (primitive, label, *_caller())
+    if where not in _PLACES:
+        _PLACES.add(where)
+        ROWS.append(made)
+
+
+def _caller() -> tuple[str, int]:
+    frame = sys._getframe(2)
+    return frame.f_code.co_filename, frame.f_lineno
