@@ -1,7 +1,8 @@
 """The dialect's scalar operations in LLVM IR, on registers of one or several lanes.
 
-They compute what the NumPy rules compute: NaN wins in max and min, conversions saturate, shifts
-by the width and more give zero. Functions without a polynomial call the C library lane by lane.
+They compute what the NumPy rules compute: arithmetic rounds after each operation (no x * y + z is
+contracted), NaN wins in max and min, conversions saturate, shifts by the width and more give zero.
+Functions without a polynomial call the C library lane by lane.
 """
 
 from __future__ import annotations
@@ -128,11 +129,11 @@ def _integer(b: Builder, op: str, args: Sequence[Value]) -> Value:
 def _float(b: Builder, op: str, args: Sequence[Value]) -> Value:
     x = args[0]
     if op in ("add", "sub", "mul", "div"):
-        return b.binary("f" + op + " contract", args[0], args[1])
+        return b.binary("f" + op, args[0], args[1])
     if op == "neg":
         return b.emit(f"fneg {x.type} {x.text}", x.dtype, x.lanes)
     if op == "square":
-        return b.binary("fmul contract", x, x)
+        return b.binary("fmul", x, x)
     if op == "abs":
         return b.intrinsic("fabs", x)
     if op in ("max", "min"):
