@@ -61,7 +61,6 @@ REAL_ONLY = frozenset(
 COMPARISONS = frozenset(("eq", "ne", "lt", "le", "gt", "ge"))
 BITS = frozenset(("and", "or", "xor", "not"))
 SHIFTS = frozenset(("shift_left", "shift_right_arithmetic", "shift_right_logical"))
-FOLDS = frozenset(("add", "mul", "max", "min", "and", "or"))
 
 FLOATS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 INTEGERS = frozenset(np.dtype(f"{k}{n}") for k in ("int", "uint") for n in (8, 16, 32, 64))

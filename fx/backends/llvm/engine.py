@@ -25,7 +25,6 @@ class _Engine:
         )
         self.jit = llvm.create_lljit_compiler(self.machine)
         self.triple = target.triple
-        self.layout = str(self.machine.target_data)
         # Lanes of a float32 vector in one register.
         self.lanes = 16 if features.get("avx512f") else 8 if features.get("avx2") else 4
         self.lock = threading.Lock()

@@ -96,7 +96,6 @@ class Program:
         for node, value in constants:
             self._template[self._slot(node) :] = [value]
         self._inputs = [self._slot(n) for n in inputs]
-        self._steps: list[Callable[[list[Any]], None]] = []
         self._plan(outputs)
         self._results = [self._array(n) for n in outputs]
         self._free(set(self._results) | set(self._inputs), len(constants))
@@ -299,7 +298,7 @@ def _native_call(run: _Run, addresses: Any) -> Callable[[list[Any]], None]:
         for slot, _ in raw:
             values[slot] = None
 
-    call.keeps = program  # type: ignore[attr-defined]
+    call.program = program  # type: ignore[attr-defined]  # keeps its memory
     return call
 
 
