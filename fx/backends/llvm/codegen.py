@@ -256,12 +256,16 @@ class _Writer:
         return x
 
     def store_row(self, s: Step) -> None:
+        self.put(self.rows[s.id], *self.place(s), None)
+
+    def place(self, s: Step) -> tuple[int, str]:
+        """The array and the offset of a row's value: each chunk has its own results."""
         array, at = self.k.stores[s.id]
         where = self.offset(at)
         if self.k.chunks > 1:
             extra = self.b.integer(f"mul nsw i64 {self.chunk}, {self.k.rows}")
             where = self.b.integer(f"add nsw i64 {where}, {extra}")
-        self.put(self.rows[s.id], array, where, None)
+        return array, where
 
     # ------------------------------------------------------------------ by columns
     def columns(self, folded: list[int], start: str, stop: str) -> None:
@@ -272,12 +276,12 @@ class _Writer:
         def fill() -> None:
             for s in folds:
                 value = b.const(scalar.identity(s.op, s.dtype), s.dtype, b.lanes)
-                self.put(value, *self.column(s), self.mask)
+                self.put(value, *self.place(s), self.mask)
 
         def body() -> None:
             self.stage(0)
             for s in folds:
-                array, where = self.column(s)
+                array, where = self.place(s)
                 x = self.operand(s.args[0])
                 old = self.fetch(array, where, s.dtype, self.mask)
                 self.put(scalar.fold(b, s.op, old, x), array, where, self.mask)
@@ -289,15 +293,6 @@ class _Writer:
             self.inner(start, stop, body)
         for d in folded:
             self.index[d] = "0"
-
-    def column(self, s: Step) -> tuple[int, str]:
-        """Where the accumulators of a fold lie."""
-        array, at = self.k.stores[s.id]
-        where = self.offset(at)
-        if self.k.chunks > 1:
-            extra = self.b.integer(f"mul nsw i64 {self.chunk}, {self.k.rows}")
-            where = self.b.integer(f"add nsw i64 {where}, {extra}")
-        return array, where
 
     # ------------------------------------------------------------------ full values
     def stage(self, level: int) -> None:

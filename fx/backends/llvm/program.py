@@ -16,6 +16,7 @@ from fx.backends.llvm import codegen, engine
 from fx.backends.llvm.memory import empty
 from fx.backends.llvm.runtime import MOST_ARRAYS, TASK, runtime, words
 from fx.core.ir import Jaxpr, Literal
+from fx.core.primitive import P
 from fx.kernel.fuse import Cluster, Fusion, resolve, storage
 from fx.kernel.graph import NATIVE, Graph, Node
 from fx.kernel.loops import Affine, Kernel, Load, Step, contiguous, make_kernel
@@ -25,6 +26,11 @@ from fx.util import fp_enter, fp_exit
 ndarray = np.ndarray
 _BYTE = np.dtype(np.uint8)
 _READY = 0x101  # flags: contiguous in row-major order, and aligned
+
+
+def _ready(x: np.ndarray) -> np.ndarray:
+    """The array, or a copy of it that native code can read: in row-major order and aligned."""
+    return x if x.flags.num & _READY == _READY else np.require(x, requirements=("C", "A"))
 
 
 def build_graph(jaxpr: Jaxpr) -> tuple[Graph, list[Node], list[tuple[Node, Any]], list[Node]]:
@@ -291,9 +297,7 @@ def _native_call(run: _Run, addresses: Any) -> Callable[[list[Any]], None]:
         for slot, size in raw:
             values[slot] = empty((size,), _BYTE)
         for slot in given:
-            x = values[slot]
-            if x.flags.num & _READY != _READY:
-                values[slot] = np.require(x, requirements=("C", "A"))
+            values[slot] = _ready(values[slot])
         native(tuple([values[s] for s in order]), where, count)
         for slot, _ in raw:
             values[slot] = None
@@ -343,11 +347,7 @@ class _Iota:
         self.slot = slot
 
     def __call__(self, values: list[Any]) -> None:
-        n = self.shape[self.axis]
-        aligned = [1] * len(self.shape)
-        aligned[self.axis] = n
-        row = np.arange(n, dtype=np.int64).astype(self.dtype).reshape(aligned)
-        values[self.slot] = np.broadcast_to(row, self.shape)
+        values[self.slot] = P.iota.impl(np, dtype=self.dtype, shape=self.shape, dimension=self.axis)
 
 
 class _Reshape:
@@ -384,7 +384,5 @@ class _Look:
         self.slot = slot
 
     def __call__(self, values: list[Any]) -> None:
-        base = values[self.source]
-        if base.flags.num & _READY != _READY:
-            base = np.require(base, requirements=("C", "A"))
+        base = _ready(values[self.source])
         values[self.slot] = ndarray(self.shape, self.dtype, base, self.offset, self.strides)
