@@ -13,21 +13,15 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from fx.kernel.graph import Graph, Node, View, compose, identity_view
+from fx.kernel.graph import Contraction, Graph, Node, resolve
 
 # A reduction of at least this many elements into few rows is cut into chunks that run in parallel
 # (and whose partial results are folded in a fixed order, whatever the number of threads).
 CHUNK = 1 << 16
 MIN_ROWS = 64
-
-
-def resolve(node: Node) -> tuple[Node, View]:
-    """The node behind a chain of views, and the view from the chain's index to that node's."""
-    view = identity_view(node.shape)
-    while node.kind == "view":
-        view = compose(view, node.attr)
-        node = node.args[0]
-    return node, view
+# A contraction of at least DEEP terms into a result of at most SMALL elements is cut into PIECES.
+DEEP, SMALL, PIECES = 1024, 1 << 16, 8
+_FUSED = ("map", "reduce", "contract")
 
 
 def match(
@@ -49,6 +43,14 @@ def storage(node: Node) -> Node:
     while node.kind == "reshape":
         node = node.args[0]
     return node
+
+
+def _pieces(size: int, reduced: tuple[int, ...]) -> int:
+    """Into how many pieces the outermost summed axis of a contraction is cut."""
+    if size > SMALL or math.prod(reduced) < DEEP:
+        return 1
+    step = -(-reduced[0] // PIECES)
+    return -(-reduced[0] // step)
 
 
 class Cluster:
@@ -84,8 +86,16 @@ class Cluster:
         return bool(self.reduced) and inner is not None and inner not in self.reduced
 
     @property
+    def contraction(self) -> Contraction | None:
+        """What the cluster contracts, if it does: its first node does, the others follow."""
+        return self.nodes[0].attr if self.nodes[0].kind == "contract" else None
+
+    @property
     def chunks(self) -> int:
         """Into how many pieces the outermost reduced axis is cut; 1 for none."""
+        contraction = self.contraction
+        if contraction is not None:
+            return _pieces(math.prod(self.domain), contraction.reduced)
         if not self.reduced:
             return 1
         rows, count = math.prod(self.row_shape), math.prod(self.domain)
@@ -98,6 +108,9 @@ class Cluster:
     @property
     def chunk(self) -> int:
         """How much of the outermost reduced axis a chunk takes."""
+        contraction = self.contraction
+        if contraction is not None:
+            return -(-contraction.reduced[0] // self.chunks)
         assert self.reduced
         outer = self.domain[self.reduced[0]]
         return -(-outer // self.chunks)
@@ -128,7 +141,10 @@ class Fusion:
 
     # ------------------------------------------------------------------ placing
     def _place(self, node: Node) -> None:
-        if node.kind in ("map", "reduce"):
+        if node.kind == "contract":
+            self.clusters.append(Cluster(len(self.clusters), node.shape))
+            self._enter(node, self.clusters[-1], "full")
+        elif node.kind in ("map", "reduce"):
             chosen = self._join(node)
             if chosen is None:
                 domain = node.args[0].shape if node.kind == "reduce" else node.shape
@@ -188,7 +204,7 @@ class Fusion:
         for arg in node.args:
             base, _ = resolve(arg)
             cluster = self.of(base)
-            if cluster is None or base.kind not in ("map", "reduce") or cluster is chosen:
+            if cluster is None or base.kind not in _FUSED or cluster is chosen:
                 continue
             if chosen is None:
                 role = self._role(node, cluster)
@@ -202,6 +218,8 @@ class Fusion:
     def _role(self, node: Node, cluster: Cluster) -> str | None:
         """ "full" or "row" if the node fits the cluster with all operands that live there."""
         if cluster.nodes[0].kind == "opaque":
+            return None
+        if cluster.contraction is not None and (node.kind == "reduce" or cluster.chunks > 1):
             return None
         if node.kind == "reduce":
             folded = _folded(node, cluster)
@@ -225,6 +243,11 @@ class Fusion:
 
         For a reduction it is the role of its operand.
         """
+        if node.kind == "contract" or node.op == "pad":  # read what must be in memory
+            if any(self.of(resolve(a)[0]) is cluster for a in node.args):
+                return False
+            if node.kind == "contract":
+                return node.shape == cluster.domain
         shape = node.args[0].shape if node.kind == "reduce" else node.shape
         axes = range(len(cluster.domain)) if role == "full" else cluster.kept
         own = match(shape, cluster.domain, axes)
@@ -239,10 +262,16 @@ class Fusion:
             if base.id in cluster.rows and not cluster.goes_on:
                 return False
             scalar = not arg.shape
-            for n, axis, step, offset, want in zip(
+            for n, terms, offset, want in zip(
                 base.shape, *view, cluster.axes[base.id], strict=True
             ):
-                if n != 1 and (scalar or axis is None or own[axis] != want or step != 1 or offset):
+                if n != 1 and (
+                    scalar
+                    or len(terms) != 1
+                    or own[terms[0][0]] != want
+                    or terms[0][1] != 1
+                    or offset
+                ):
                     return False
         return True
 
@@ -252,6 +281,12 @@ class Fusion:
             return False
         if a.reduced and b.reduced and a.reduced != b.reduced:
             return False
+        one, other = a.contraction, b.contraction
+        if one is not None or other is not None:
+            if a.reduced or b.reduced or (one is not None and other is not None):
+                return False
+            if (a if one is not None else b).chunks > 1:
+                return False
         # No third cluster may stand between the two.
         between = (a.deps | b.deps) & ~(a.bit | b.bit)
         for other in self.clusters:
@@ -262,7 +297,8 @@ class Fusion:
     def _merge(self, a: Cluster, b: Cluster, node: Node) -> None:
         """Move the members of `a` into `b`, if `node` and all others still fit."""
         old = (b.nodes, b.full, b.rows, b.reduced, b.axes)
-        nodes = sorted((*a.nodes, *b.nodes), key=lambda n: n.id)
+        # A contraction comes first: what follows it in its cluster does not feed it.
+        nodes = sorted((*a.nodes, *b.nodes), key=lambda n: (n.kind != "contract", n.id))
         b.nodes, b.full, b.rows = nodes, a.full | b.full, a.rows | b.rows
         b.reduced = b.reduced or a.reduced
         b.axes = {**a.axes, **b.axes}
@@ -284,7 +320,7 @@ class Fusion:
         """Nodes that something outside their cluster reads."""
         stored = {storage(resolve(n)[0]).id for n in outputs}
         for node in self.nodes:
-            if node.kind not in ("map", "reduce", "opaque", "reshape"):
+            if node.kind not in (*_FUSED, "opaque", "reshape"):
                 continue
             home = self.of(node)
             for arg in node.args:

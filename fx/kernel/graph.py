@@ -6,15 +6,22 @@
     reshape   the elements of an array in memory under another shape
     iota      the index along one axis
     reduce    a fold over some axes
+    contract  a sum of products of two operands over some axes
     opaque    a call of a primitive's NumPy rule, for all that is not one of these
 
 A primitive's `lower` method uses the methods of `Graph`; the default is opaque.
+
+Layouts: a node may be *fluid*, which says that its axes stand in the order that is best for memory
+(a convolution computes channels last, whatever the program asks for). What the program sees is an
+arrangement of it, a view or reshape that keeps every element once. Elementwise operations and
+reductions of an arrangement are done on the fluid node itself and arranged afterwards, so one
+layout runs through a whole network and transposes meet their inverses.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,20 +76,48 @@ NATIVE = FLOATS | INTEGERS | {BOOL}
 
 
 class View(NamedTuple):
-    """For each axis of the operand: index = offset + step * (index along `axis` of the result).
+    """Which element of an operand each index of a result sees.
 
-    An axis of None stands for the fixed index `offset`.
+    The index along an axis of the operand is its offset, plus step * index of the result for each
+    (axis of the result, step) among its terms.
     """
 
-    axes: tuple[int | None, ...]
-    steps: tuple[int, ...]
+    terms: tuple[tuple[tuple[int, int], ...], ...]
     offsets: tuple[int, ...]
+
+
+class Arrangement(NamedTuple):
+    """That a node shows the elements of a fluid one.
+
+    Attributes:
+        base: the fluid node.
+        place: the index in the arrangement of each index of the base, as a view.
+        chain: the steps from the base to the arrangement: ("view", shape, axes) or
+            ("reshape", shape).
+    """
+
+    base: Node
+    place: View
+    chain: tuple[tuple[Any, ...], ...]
+
+
+class Contraction(NamedTuple):
+    """The axes of a contraction: first those of the result, then those that are summed.
+
+    Attributes:
+        reduced: sizes of the summed axes.
+        x_axes, w_axes: for each axis of the operands, which axis of the contraction it is.
+    """
+
+    reduced: tuple[int, ...]
+    x_axes: tuple[int, ...]
+    w_axes: tuple[int, ...]
 
 
 class Node:
     """One value: its shape, dtype, and how it is made."""
 
-    __slots__ = ("args", "attr", "dtype", "id", "kind", "op", "shape")
+    __slots__ = ("args", "arranged", "attr", "dtype", "fluid", "id", "kind", "op", "shape")
 
     def __init__(
         self,
@@ -101,6 +136,8 @@ class Node:
         self.op = op
         self.args = args
         self.attr = attr
+        self.fluid = False
+        self.arranged: Arrangement | None = None
 
     @property
     def size(self) -> int:
@@ -131,7 +168,7 @@ class Graph:
         data = np.asarray(value)
         return self._add("constant", (), data.dtype, None, (), data)
 
-    def map(self, op: str, *args: Node, dtype: Any = None) -> Node | None:
+    def map(self, op: str, *args: Node, dtype: Any = None, attr: Any = None) -> Node | None:
         """A scalar operation on each element, or None if the dialect lacks it for these dtypes."""
         first = args[-1].dtype
         if any(a.dtype not in NATIVE for a in args) or not _has(op, args[0].dtype, first):
@@ -141,7 +178,15 @@ class Graph:
             dtype = BOOL if op in COMPARISONS or op == "is_finite" else first
         if np.dtype(dtype) not in NATIVE:
             return None
-        return self._add("map", shape, dtype, op, args)
+        how = next((a.arranged for a in args if a.arranged and a.shape), None)
+        if how is None:
+            node = self._add("map", shape, dtype, op, args, attr)
+            node.fluid = any(a.fluid and a.shape for a in args)
+            return node
+        operands = tuple(self._pulled(a, how) if a.shape else a for a in args)
+        node = self._add("map", how.base.shape, dtype, op, operands, attr)
+        node.fluid = True
+        return self._restored(node, how.chain)
 
     def view(
         self,
@@ -151,20 +196,51 @@ class Graph:
         steps: Sequence[int] | None = None,
         offsets: Sequence[int] | None = None,
     ) -> Node | None:
+        """Elements of `x`: its index along each axis is offset + step * (index along `axis`)."""
+        n = len(x.shape)
+        terms = tuple(
+            () if a is None else ((a, step),)
+            for a, step in zip(axes, steps or (1,) * n, strict=True)
+        )
+        node = self.look(x, shape, terms, tuple(offsets or (0,) * n))
+        how = x.arranged or (_itself(x) if x.fluid else None)
+        if node is not None and how is not None:
+            place = _inverse(x.shape, node.shape, node.attr)
+            if place is not None:
+                chain = (*how.chain, ("view", node.shape, tuple(axes)))
+                node.arranged = Arrangement(how.base, compose(how.place, place), chain)
+        return node
+
+    def look(
+        self,
+        x: Node,
+        shape: Sequence[int],
+        terms: Sequence[tuple[tuple[int, int], ...]],
+        offsets: Sequence[int],
+    ) -> Node | None:
         """Elements of `x` at the indices of a `View`."""
         if x.dtype not in NATIVE:
             return None
-        n = len(x.shape)
-        view = View(tuple(axes), tuple(steps or (1,) * n), tuple(offsets or (0,) * n))
-        return self._add("view", shape, x.dtype, None, (x,), view)
+        return self._add("view", shape, x.dtype, None, (x,), View(tuple(terms), tuple(offsets)))
+
+    def copy(self, x: Node) -> Node:
+        """An array in row-major order of what may be a view."""
+        return self._add("map", x.shape, x.dtype, "copy", (x,))
 
     def reshape(self, x: Node, shape: Sequence[int]) -> Node | None:
         """Another shape; what is not an array in row-major order becomes one first."""
         if x.dtype not in NATIVE:
             return None
+        how = x.arranged or (_itself(x) if x.fluid else None)
         if x.kind in ("view", "iota", "constant"):
-            x = self._add("map", x.shape, x.dtype, "copy", (x,))
-        return self._add("reshape", shape, x.dtype, None, (x,))
+            x = self.copy(x)
+        node = self._add("reshape", shape, x.dtype, None, (x,))
+        if how is not None:
+            place = _merging(x.shape, node.shape)
+            if place is not None:
+                chain = (*how.chain, ("reshape", node.shape))
+                node.arranged = Arrangement(how.base, compose(how.place, place), chain)
+        return node
 
     def iota(self, shape: Sequence[int], axis: int, dtype: Any) -> Node | None:
         """The index along an axis."""
@@ -185,7 +261,103 @@ class Graph:
             kept = iter(range(len(shape)))
             places = tuple(None if i in axes else next(kept) for i in range(len(x.shape)))
             return self.view(x, shape, places)
-        return self._add("reduce", shape, x.dtype, op, (x,), tuple(sorted(axes)))
+        if x.arranged is not None:
+            base, place, _ = x.arranged
+            folded = {a for i in axes for a, _ in place.terms[i]}
+            order = [a for i in range(len(x.shape)) if i not in axes for a, _ in place.terms[i]]
+            if order == sorted(order):  # what is kept stands in the same order in both
+                return self.reshape(self._fold(op, base, folded), shape)
+        return self._fold(op, x, axes)
+
+    def _fold(self, op: str, x: Node, axes: Iterable[int]) -> Node:
+        axes = tuple(sorted(axes))
+        shape = [n for i, n in enumerate(x.shape) if i not in axes]
+        return self._add("reduce", shape, x.dtype, op, (x,), axes)
+
+    def pad(self, x: Node, fill: Node, low: Sequence[int], high: Sequence[int]) -> Node | None:
+        """`x` with `low` and `high` elements of `fill` (rank 0) around it, none negative."""
+        if x.dtype not in NATIVE or not x.size:
+            return None
+        if not any(low) and not any(high):
+            return x
+        base, order = self.layout(x)
+        if order is not None:
+            turned = self.pad(base, fill, *([p[i] for i in _inverted(order)] for p in (low, high)))
+            return turned and self.ordered(turned, order)
+        if resolve(x)[0].kind in ("iota", "constant"):
+            x = self.copy(x)
+        n = range(len(x.shape))
+        shape = tuple(a + size + b for a, size, b in zip(low, x.shape, high, strict=True))
+        inside = self.look(x, shape, tuple(((i, 1),) for i in n), tuple(-a for a in low))
+        assert inside is not None
+        bounds = tuple((i, low[i], low[i] + x.shape[i]) for i in n if low[i] or high[i])
+        node = self._add("map", shape, x.dtype, "pad", (inside, fill), bounds)
+        node.fluid = x.fluid
+        return node
+
+    def contract(
+        self,
+        x: Node,
+        x_axes: Sequence[int],
+        w: Node,
+        w_axes: Sequence[int],
+        shape: Sequence[int],
+        reduced: Sequence[int],
+    ) -> Node:
+        """A sum of products. The last axis of the result is one of `w` alone, of stride 1."""
+        attr = Contraction(tuple(reduced), tuple(x_axes), tuple(w_axes))
+        node = self._add("contract", shape, x.dtype, "contract", (x, w), attr)
+        node.fluid = True
+        return node
+
+    # ------------------------------------------------------------------ layouts
+    def layout(self, x: Node) -> tuple[Node, tuple[int, ...] | None]:
+        """The fluid node behind a permutation of it, and which of its axes each axis of x is.
+
+        (x, None) where x is not one.
+        """
+        if x.arranged is None:
+            return x, None
+        base, place, _ = x.arranged
+        axes = [terms[0][0] for terms in place.terms if len(terms) == 1]
+        if sorted(axes) != list(range(len(base.shape))) or len(axes) != len(x.shape):
+            return x, None
+        return base, tuple(axes)
+
+    def ordered(self, x: Node, order: Sequence[int]) -> Node:
+        """The fluid node `x` with its axes in another order: axis i is axis order[i] of `x`."""
+        x.fluid = True
+        inverse = _inverted(order)
+        node = self.view(x, tuple(x.shape[i] for i in order), inverse)
+        assert node is not None
+        return node
+
+    def strides(self, x: Node) -> tuple[int, ...] | None:
+        """How far apart the elements along each axis are in memory; None for what has no array."""
+        base, view = resolve(x)
+        if base.kind in ("constant", "iota"):
+            return None
+        strides = [0] * len(x.shape)
+        for unit, terms in zip(contiguous(base.shape), view.terms, strict=True):
+            for axis, step in terms:
+                strides[axis] += unit * step
+        return tuple(strides)
+
+    def _pulled(self, x: Node, how: Arrangement) -> Node:
+        """What `x`, of the arrangement's shape, shows at each index of the arrangement's base."""
+        mine = x.arranged
+        if mine is not None and mine.base.shape == how.base.shape and mine.place == how.place:
+            return mine.base
+        node = self.look(x, how.base.shape, *how.place)
+        assert node is not None
+        return node
+
+    def _restored(self, node: Node, chain: Sequence[tuple[Any, ...]]) -> Node:
+        for kind, *rest in chain:
+            made = self.view(node, *rest) if kind == "view" else self.reshape(node, *rest)
+            assert made is not None
+            node = made
+        return node
 
     def opaque(self, eqn: Any, args: Sequence[Node], effects: bool = False) -> list[Node]:
         """The results of an equation that its primitive's own rule computes."""
@@ -210,21 +382,80 @@ def _has(op: str, first: np.dtype, last: np.dtype) -> bool:
 
 def identity_view(shape: Sequence[int]) -> View:
     """The view that moves nothing."""
-    n = len(shape)
-    return View(tuple(range(n)), (1,) * n, (0,) * n)
+    return View(tuple(((i, 1),) for i in range(len(shape))), (0,) * len(shape))
 
 
 def compose(outer: View, inner: View) -> View:
     """The view of a view: `inner` is applied to the operand first."""
-    axes: list[int | None] = []
-    steps, offsets = [], []
-    for axis, step, offset in zip(*inner, strict=True):
-        if axis is None:
-            axes.append(None)
-            steps.append(0)
-            offsets.append(offset)
-        else:
-            axes.append(outer.axes[axis])
-            steps.append(step * outer.steps[axis])
-            offsets.append(offset + step * outer.offsets[axis])
-    return View(tuple(axes), tuple(steps), tuple(offsets))
+    every, offsets = [], []
+    for terms, offset in zip(*inner, strict=True):
+        steps: dict[int, int] = {}
+        for middle, step in terms:
+            offset += step * outer.offsets[middle]
+            for axis, factor in outer.terms[middle]:
+                steps[axis] = steps.get(axis, 0) + step * factor
+        every.append(tuple(steps.items()))
+        offsets.append(offset)
+    return View(tuple(every), tuple(offsets))
+
+
+def resolve(node: Node) -> tuple[Node, View]:
+    """The node behind a chain of views, and the view from the chain's index to that node's."""
+    view = identity_view(node.shape)
+    while node.kind == "view":
+        view = compose(view, node.attr)
+        node = node.args[0]
+    return node, view
+
+
+def contiguous(shape: Sequence[int]) -> tuple[int, ...]:
+    """Strides in elements of a row-major array."""
+    strides, total = [], 1
+    for n in reversed(shape):
+        strides.append(total)
+        total *= n
+    return tuple(reversed(strides))
+
+
+def _inverted(order: Sequence[int]) -> tuple[int, ...]:
+    return tuple(order.index(i) for i in range(len(order)))
+
+
+def _itself(node: Node) -> Arrangement:
+    return Arrangement(node, identity_view(node.shape), ())
+
+
+def _inverse(shape: Sequence[int], shown: Sequence[int], view: View) -> View | None:
+    """Where each index of an array is shown, if a view shows every element once."""
+    if any(view.offsets) or math.prod(shape) != math.prod(shown):
+        return None
+    place: dict[int, int] = {}
+    for axis, (n, terms) in enumerate(zip(shape, view.terms, strict=True)):
+        if n == 1:
+            continue
+        if len(terms) != 1 or terms[0][1] != 1 or terms[0][0] in place:
+            return None
+        place[terms[0][0]] = axis
+    return View(
+        tuple(((place[i], 1),) if i in place else () for i in range(len(shown))),
+        (0,) * len(shown),
+    )
+
+
+def _merging(shape: Sequence[int], merged: Sequence[int]) -> View | None:
+    """Where each index of an array stands after a reshape that only merges axes."""
+    axes, every = 0, []
+    for n in merged:
+        group, size = [], 1
+        while size != n or (axes < len(shape) and shape[axes] == 1):
+            if axes == len(shape) or size > n:
+                return None
+            size *= shape[axes]
+            group.append(axes)
+            axes += 1
+        units = contiguous([shape[a] for a in group])
+        every.append(tuple((a, u) for a, u in zip(group, units, strict=True) if shape[a] != 1))
+    if any(n != 1 for n in shape[axes:]):
+        return None
+    return View(tuple(every), (0,) * len(merged))
+

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fx.kernel.fuse import Cluster, Fusion, match, resolve, storage
-from fx.kernel.graph import Node
+from fx.kernel.fuse import Cluster, Fusion, match, storage
+from fx.kernel.graph import Node, contiguous, resolve
 
 
 class Affine(NamedTuple):
@@ -52,7 +52,10 @@ class Ref(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One node: `role` is "full", "row" or "fold" (from full values to a row)."""
+    """One node: `role` is "full", "row" or "fold" (from full values to a row).
+
+    `bounds`, for op "pad": (dimension, low, high) where its first operand may be loaded.
+    """
 
     id: int
     op: str
@@ -60,6 +63,23 @@ class Step(NamedTuple):
     dtype: np.dtype
     role: str
     level: int
+    bounds: tuple[tuple[int, int, int], ...] = ()
+
+
+class Products(NamedTuple):
+    """The sum of products that a kernel computes before its steps: step `id` is its value.
+
+    The operands are arrays x and w, at an index of the kernel and of the summed dimensions
+    (`sizes`, outermost first); their strides along these are `x_sums` and `w_sums`. The last
+    dimension of the kernel is one along which w and the result have stride 1 and x has 0.
+    """
+
+    id: int
+    x: Load
+    w: Load
+    sizes: tuple[int, ...]
+    x_sums: tuple[int, ...]
+    w_sums: tuple[int, ...]
 
 
 class Kernel:
@@ -71,7 +91,9 @@ class Kernel:
         steps: in order of computation.
         stores: step id -> (array, where). Rows of a kernel in chunks are stored once a chunk,
             with the chunk as an outermost dimension.
-        chunks, chunk: the outermost folded dimension is cut into `chunks` pieces of `chunk`.
+        chunks, chunk: the outermost folded (or summed) dimension is cut into `chunks` pieces of
+            `chunk`.
+        products: what is contracted, if anything.
     """
 
     def __init__(
@@ -83,6 +105,7 @@ class Kernel:
         stores: dict[int, tuple[int, Affine]],
         chunks: int,
         chunk: int,
+        products: Products | None = None,
     ):
         self.sizes = sizes
         self.reduced = reduced
@@ -91,6 +114,7 @@ class Kernel:
         self.stores = stores
         self.chunks = chunks
         self.chunk = chunk
+        self.products = products
 
     @property
     def rows(self) -> int:
@@ -107,15 +131,6 @@ class Kernel:
         return any(self.reduced) and not self.reduced[-1]
 
 
-def contiguous(shape: Sequence[int]) -> tuple[int, ...]:
-    """Strides in elements of a row-major array."""
-    strides, total = [], 1
-    for n in reversed(shape):
-        strides.append(total)
-        total *= n
-    return tuple(reversed(strides))
-
-
 def make_kernel(cluster: Cluster, fusion: Fusion) -> tuple[Kernel, list[Node], list[Node]]:
     """The kernel of a cluster, and the nodes whose arrays it reads and writes."""
     domain, kept = cluster.domain, cluster.kept
@@ -125,35 +140,57 @@ def make_kernel(cluster: Cluster, fusion: Fusion) -> tuple[Kernel, list[Node], l
     steps: list[Step] = []
     levels: dict[int, int] = {}
 
-    def operand(arg: Node, axes: Sequence[int | None]) -> Load | Index | Number | Ref:
+    def place_of(array: Node) -> int:
+        if array.id not in place:
+            place[array.id] = len(reads)
+            reads.append(array)
+        return place[array.id]
+
+    def affine(arg: Node, axes: Sequence[int | None], count: int) -> tuple[Node, Affine]:
+        """The node behind an operand and where its elements are, for `count` dimensions."""
         base, view = resolve(arg)
-        if base.id in members:
-            return Ref(base.id)
-        if base.kind == "constant":
-            return Number(base.attr)
         scalar = not arg.shape
-        strides = [0] * len(domain)
+        strides = [0] * count
         unit = contiguous(base.shape)
         if base.kind == "iota":
             unit = tuple(int(i == base.attr) for i in range(len(base.shape)))
         offset = 0
-        for stride, n, axis, step, start in zip(unit, base.shape, *view, strict=True):
+        for stride, n, terms, start in zip(unit, base.shape, *view, strict=True):
             offset += stride * start
-            if axis is not None and n != 1 and not scalar:
+            for axis, step in terms if n != 1 and not scalar else ():
                 into = axes[axis]
                 if into is not None:  # else the axis has one index, 0
                     strides[into] += stride * step
-        at = Affine(tuple(strides), offset)
+        return base, Affine(tuple(strides), offset)
+
+    def operand(arg: Node, axes: Sequence[int | None]) -> Load | Index | Number | Ref:
+        base, at = affine(arg, axes, len(domain))
+        if base.id in members:
+            return Ref(base.id)
+        if base.kind == "constant":
+            return Number(base.attr)
         if base.kind == "iota":
             return Index(at, base.dtype)
-        array = storage(base)
-        if array.id not in place:
-            place[array.id] = len(reads)
-            reads.append(array)
-        return Load(place[array.id], at)
+        return Load(place_of(storage(base)), at)
+
+    def products(node: Node) -> Products:
+        sizes = node.attr.reduced
+        n = len(domain)
+        loads, sums = [], []
+        for arg, axes in zip(node.args, (node.attr.x_axes, node.attr.w_axes), strict=True):
+            base, at = affine(arg, axes, n + len(sizes))
+            loads.append(Load(place_of(storage(base)), Affine(at.strides[:n], at.offset)))
+            sums.append(at.strides[n:])
+        return Products(node.id, *loads, sizes, *sums)
 
     everywhere = range(len(domain))
+    contracted = None
     for node in cluster.nodes:
+        if node.kind == "contract":
+            contracted = products(node)
+            levels[node.id] = 0
+            steps.append(Step(node.id, node.op, (), node.dtype, "full", 0))
+            continue
         role = "fold" if node.kind == "reduce" else "full" if node.id in cluster.full else "row"
         axes = cluster.axes[node.id]
         if role == "fold":
@@ -163,7 +200,10 @@ def make_kernel(cluster: Cluster, fusion: Fusion) -> tuple[Kernel, list[Node], l
         if role == "fold":
             level += 1
         levels[node.id] = level
-        steps.append(Step(node.id, node.op, args, node.dtype, role, level))
+        bounds: Any = ()
+        if node.op == "pad":
+            bounds = tuple((axes[i], low, high) for i, low, high in node.attr if axes[i] is not None)
+        steps.append(Step(node.id, node.op, args, node.dtype, role, level, bounds))
 
     writes = [n for n in cluster.nodes if n.id in fusion.stored]
     stores = {}
@@ -180,15 +220,20 @@ def make_kernel(cluster: Cluster, fusion: Fusion) -> tuple[Kernel, list[Node], l
     folded = [i in (cluster.reduced or ()) for i in everywhere]
     kernel = Kernel(
         domain, tuple(folded), arrays, steps, stores, cluster.chunks,
-        cluster.chunk if cluster.reduced else 1,
+        cluster.chunk if cluster.chunks > 1 else 1, contracted,
     )  # fmt: skip
     return _simplified(kernel), reads, writes
 
 
 def _affines(kernel: Kernel) -> list[Affine]:
+    """All accesses, and for each bounded dimension one that keeps it apart from its neighbours."""
     found = [at for _, at in kernel.stores.values()]
+    n = len(kernel.sizes)
     for step in kernel.steps:
         found += [a.at for a in step.args if isinstance(a, (Load, Index))]
+        found += [Affine(tuple(int(i == d) for i in range(n)), 0) for d, _, _ in step.bounds]
+    if kernel.products is not None:
+        found += [kernel.products.x.at, kernel.products.w.at]
     return found
 
 
@@ -196,14 +241,14 @@ def _simplified(kernel: Kernel) -> Kernel:
     """Without dimensions of size 1; neighbours joined where all accesses step evenly."""
     sizes, reduced = list(kernel.sizes), list(kernel.reduced)
     keep = [i for i, n in enumerate(sizes) if n != 1]
-    if kernel.chunks > 1:  # the outermost folded dimension is the one that was cut
-        first = reduced.index(True)
-        if first not in keep:
-            keep = sorted((*keep, first))
+    cut = -1
+    if kernel.chunks > 1 and kernel.products is None:
+        first = reduced.index(True)  # the outermost folded dimension is the one that was cut
+        keep = sorted({*keep, first})
+        cut = keep.index(first)
     affines = [Affine(tuple(a.strides[i] for i in keep), a.offset) for a in _affines(kernel)]
     sizes, reduced = [sizes[i] for i in keep], [reduced[i] for i in keep]
     groups = [[i] for i in range(len(sizes))]
-    cut = reduced.index(True) if kernel.chunks > 1 else -1
     at = len(groups) - 1
     while at > 0:
         a, b = groups[at - 1][-1], groups[at][0]
@@ -228,8 +273,21 @@ def _simplified(kernel: Kernel) -> Kernel:
             return Load(a.array, merged(a.at))
         return Index(merged(a.at), a.dtype) if isinstance(a, Index) else a
 
-    steps = [s._replace(args=tuple(operand(a) for a in s.args)) for s in kernel.steps]
+    def new_dimension(old: int) -> int:
+        return next(i for i, g in enumerate(groups) if keep.index(old) in g)
+
+    steps = [
+        s._replace(
+            args=tuple(operand(a) for a in s.args),
+            bounds=tuple((new_dimension(d), low, high) for d, low, high in s.bounds),
+        )
+        for s in kernel.steps
+    ]
     stores = {k: (array, merged(f)) for k, (array, f) in kernel.stores.items()}
+    products = kernel.products
+    if products is not None:
+        x, w = (load._replace(at=merged(load.at)) for load in (products.x, products.w))
+        products = _joined_sums(products._replace(x=x, w=w), kernel.chunks > 1)
     return Kernel(
         (1,) if single else tuple(math.prod(sizes[i] for i in g) for g in groups),
         (False,) if single else tuple(reduced[g[0]] for g in groups),
@@ -238,4 +296,22 @@ def _simplified(kernel: Kernel) -> Kernel:
         stores,
         kernel.chunks,
         kernel.chunk,
+        products,
     )
+
+
+def _joined_sums(p: Products, cut: bool) -> Products:
+    """The summed dimensions without those of size 1, neighbours joined where they step evenly."""
+    rows = list(zip(p.sizes, p.x_sums, p.w_sums, strict=True))
+    joined: list[tuple[int, int, int]] = []
+    for i, (n, xs, ws) in enumerate(rows):
+        if n == 1 and not (cut and i == 0):
+            continue
+        if joined and not (cut and len(joined) == 1):
+            m, xo, wo = joined[-1]
+            if xo == xs * n and wo == ws * n:
+                joined[-1] = (m * n, xs, ws)
+                continue
+        joined.append((n, xs, ws))
+    sizes, x_sums, w_sums = zip(*(joined or [(1, 0, 0)]), strict=True)
+    return p._replace(sizes=sizes, x_sums=x_sums, w_sums=w_sums)

@@ -17,9 +17,9 @@ from fx.backends.llvm.memory import empty
 from fx.backends.llvm.runtime import MOST_ARRAYS, TASK, runtime, words
 from fx.core.ir import Jaxpr, Literal
 from fx.core.primitive import P
-from fx.kernel.fuse import Cluster, Fusion, resolve, storage
-from fx.kernel.graph import NATIVE, Graph, Node
-from fx.kernel.loops import Affine, Kernel, Load, Step, contiguous, make_kernel
+from fx.kernel.fuse import Cluster, Fusion, storage
+from fx.kernel.graph import NATIVE, Graph, Node, contiguous, resolve
+from fx.kernel.loops import Affine, Kernel, Load, Step, make_kernel
 from fx.transforms.dce import dce, has_effects
 from fx.util import fp_enter, fp_exit
 
@@ -145,7 +145,7 @@ class Program:
         partial = []
         for n in writes:
             slot = self._slot(n)
-            if kernel.chunks > 1 and n.kind == "reduce":
+            if kernel.chunks > 1 and n.kind in ("reduce", "contract"):
                 run.new.append((slot, n.shape, n.dtype))
                 slot = self._slot(("partial", n.id))
                 run.raw.append((slot, kernel.chunks * n.size * n.dtype.itemsize))
@@ -165,7 +165,7 @@ class Program:
 
     def _array(self, node: Node) -> int:
         """The slot that holds a node's value as an ndarray, adding steps that make it one."""
-        if node.kind in ("input", "result", "map", "reduce"):
+        if node.kind in ("input", "result", "map", "reduce", "contract"):
             return self._slot(node)
         known = node.id in self._slots
         slot = self._slot(node)
@@ -183,9 +183,9 @@ class Program:
             source = self._array(base)
             unit = contiguous(base.shape)
             item, strides, offset = node.dtype.itemsize, [0] * len(node.shape), 0
-            for stride, n, axis, step, start in zip(unit, base.shape, *view, strict=True):
+            for stride, n, terms, start in zip(unit, base.shape, *view, strict=True):
                 offset += stride * start * item
-                if axis is not None and n != 1:
+                for axis, step in terms if n != 1 else ():
                     strides[axis] += stride * step * item
             step_ = _Look(node.shape, node.dtype, offset, tuple(strides), source, slot)
             self._todo.append((step_, [source], [slot]))
@@ -273,7 +273,8 @@ def _gathering(node: Node, chunks: int) -> Kernel:
     sizes, reduced = ((chunks, rows), (True, False)) if rows != 1 else ((chunks,), (True,))
     at, to = (Affine((rows, 1), 0), Affine((0, 1), 0)) if rows != 1 else (
         Affine((1,), 0), Affine((0,), 0))  # fmt: skip
-    step = Step(node.id, node.op, (Load(0, at),), node.dtype, "fold", 1)
+    op = "add" if node.kind == "contract" else node.op
+    step = Step(node.id, op, (Load(0, at),), node.dtype, "fold", 1)
     return Kernel(sizes, reduced, [node.dtype] * 2, [step], {node.id: (1, to)}, 1, 1)
 
 
