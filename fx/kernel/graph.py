@@ -4,7 +4,7 @@
     map       a scalar operation on each element of operands of one shape (or rank 0)
     view      elements of one operand, moved or repeated by an affine map of their index
     reshape   the elements of an array in memory under another shape
-    iota      the index along one axis
+    iota      a sum of multiples of the index along each axis
     reduce    a fold over some axes
     contract  a sum of products of two operands over some axes
     opaque    a call of a primitive's NumPy rule, for all that is not one of these
@@ -25,6 +25,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from fx.dtypes import key_dtype
 
 # Scalar operations, named as the primitives are. Operands and result share a dtype, except for
 # comparisons (a bool result), select (a bool first operand) and convert.
@@ -63,16 +65,24 @@ REAL_ONLY = frozenset(
         "erfc",
         "rem",
         "fma",
+        "nextafter",
     ]
 )
+# Functions of float32 whose every rounding is fixed.
+PORTABLE = frozenset(f"portable_{f}" for f in ("log", "log1p", "exp", "erf", "erf_inv"))
 COMPARISONS = frozenset(("eq", "ne", "lt", "le", "gt", "ge"))
 BITS = frozenset(("and", "or", "xor", "not"))
+COUNTS = frozenset(("population_count", "clz"))
+# A random key is a scalar of two words: made of them, taken apart, and a counter (such a pair too)
+# enciphered with one.
+KEYS = frozenset(("pair", "first_word", "second_word", "threefry"))
 SHIFTS = frozenset(("shift_left", "shift_right_arithmetic", "shift_right_logical"))
 
 FLOATS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 INTEGERS = frozenset(np.dtype(f"{k}{n}") for k in ("int", "uint") for n in (8, 16, 32, 64))
 BOOL = np.dtype(bool)
-NATIVE = FLOATS | INTEGERS | {BOOL}
+KEY, WORD = key_dtype, np.dtype(np.uint32)
+NATIVE = FLOATS | INTEGERS | {BOOL, KEY}
 
 
 class View(NamedTuple):
@@ -244,9 +254,15 @@ class Graph:
 
     def iota(self, shape: Sequence[int], axis: int, dtype: Any) -> Node | None:
         """The index along an axis."""
-        if np.dtype(dtype) not in NATIVE - {BOOL}:
+        if np.dtype(dtype) not in NATIVE - {BOOL, KEY}:
             return None
-        return self._add("iota", shape, dtype, None, (), axis)
+        strides = tuple(int(i == axis) for i in range(len(shape)))
+        return self._add("iota", shape, dtype, None, (), strides)
+
+    def index(self, shape: Sequence[int], strides: Sequence[int], dtype: Any) -> Node | None:
+        """The sum of the index along each axis times a stride."""
+        node = self._add("iota", shape, dtype, None, (), tuple(strides))
+        return self._add("map", shape, dtype, "copy", (node,))
 
     def reduce(self, op: str, x: Node, axes: Sequence[int]) -> Node | None:
         """A fold over axes."""
@@ -369,14 +385,22 @@ class Graph:
 def _has(op: str, first: np.dtype, last: np.dtype) -> bool:
     if op == "select":
         return first == BOOL
+    if op in ("eq", "ne"):
+        return True
+    if op in KEYS or KEY in (first, last):
+        return op in KEYS and last == (WORD if op == "pair" else KEY)
     if op == "convert":
         return True
+    if op == "bitcast":
+        return BOOL not in (first, last)
+    if op in PORTABLE:
+        return last == np.float32
     if last == BOOL:
         return op in BITS or op in COMPARISONS or op in ("max", "min", "mul", "add")
     if op in ARITHMETIC or op in COMPARISONS:
         return True
-    if op in BITS or op in SHIFTS:
-        return last in INTEGERS
+    if last in INTEGERS:
+        return op in BITS or op in SHIFTS or op in COUNTS or op in ("div", "rem")
     return last in FLOATS and (op in REAL_ONLY or op == "is_finite")
 
 

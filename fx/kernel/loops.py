@@ -153,7 +153,7 @@ def make_kernel(cluster: Cluster, fusion: Fusion) -> tuple[Kernel, list[Node], l
         strides = [0] * count
         unit = contiguous(base.shape)
         if base.kind == "iota":
-            unit = tuple(int(i == base.attr) for i in range(len(base.shape)))
+            unit = base.attr
         offset = 0
         for stride, n, terms, start in zip(unit, base.shape, *view, strict=True):
             offset += stride * start

@@ -194,8 +194,10 @@ class IntegerPow(Elementwise):
 
     def lower(self, graph: Any, args: Sequence[Any], out: Any, *, y: int) -> Any:
         power, result, base = abs(y), None, args[0]
-        if not power or graph.map("mul", base, base) is None:
+        if graph.map("mul", base, base) is None:
             return None
+        if not power:
+            return graph.view(graph.constant(np.ones((), out.dtype)), out.shape, ())
         while power:
             if power & 1:
                 result = base if result is None else graph.map("mul", result, base)

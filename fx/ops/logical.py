@@ -149,7 +149,14 @@ class SelectN(Primitive):
     def lower(self, graph: Any, args: Sequence[Any], out: Any) -> Any:
         if len(args) == 2:
             return args[1]
-        return graph.map("select", *args) if args[0].dtype == np.bool_ else None
+        which, *cases = args
+        if which.dtype == np.bool_:
+            return graph.map("select", *args)
+        out = cases[0]
+        for i, case in enumerate(cases[1:], 1):
+            beyond = graph.map("ge", which, graph.constant(np.int32(i)))
+            out = out and graph.map("select", beyond, out, case)
+        return out
 
     def jvp(self, primals: Sequence[Any], out: Any, tangents: Sequence[Any]) -> Any:
         which = primals[0]
@@ -301,6 +308,10 @@ class BitcastConvertType(Primitive):
     def impl(self, xp: Any, x: Any, *, new_dtype: np.dtype) -> Any:
         shape = self.abstract_eval(ShapedArray(x.shape, x.dtype), new_dtype=new_dtype).shape
         return xp.ascontiguousarray(x).reshape(-1).view(new_dtype).reshape(shape)
+
+    def lower(self, graph: Any, args: Sequence[Any], out: Any, *, new_dtype: np.dtype) -> Any:
+        same = args[0].dtype.itemsize == new_dtype.itemsize
+        return graph.map("bitcast", *args, dtype=new_dtype) if same else None
 
     def jvp(self, primals: Any, out: Any, tangents: Any, **params: Any) -> Any:
         return None

@@ -85,6 +85,16 @@ class UnitInterval(Elementwise):
     def impl(self, xp: Any, bits: Any, *, dtype: np.dtype) -> Any:
         return portable.unit_interval(xp, bits, dtype)
 
+    def lower(self, graph: Any, args: Sequence[Any], out: Any, *, dtype: np.dtype) -> Any:
+        if dtype.itemsize < 4:
+            return None
+        (bits,), kept = args, dtypes.finfo(dtype).nmant
+        drop = graph.constant(bits.dtype.type(bits.dtype.itemsize * 8 - kept))
+        whole = graph.map("shift_right_logical", bits, drop)
+        signed = graph.map("bitcast", whole, dtype=f"i{dtype.itemsize}")  # converts faster
+        unit = graph.constant(dtype.type(2.0**-kept))
+        return graph.map("mul", graph.map("convert", signed, dtype=dtype), unit)
+
 
 UnitInterval()
 

@@ -36,6 +36,34 @@ def from_words(xp: Any, data: Any) -> Any:
     return xp.ascontiguousarray(data).view(dtypes.key_dtype)[..., 0]
 
 
+# ------------------------------------------------------------------ lowering
+def _repeated(graph: Any, x: Any, shape: tuple[int, ...]) -> Any:
+    """Each element of `x` along the further axes of a shape."""
+    return graph.view(x, shape, range(len(x.shape)))
+
+
+def _enciphered(graph: Any, keys: Any, shape: tuple[int, ...]) -> Any:
+    """For each key, the counters 0, 1, ... of an array of `shape` enciphered with it."""
+    full = (*keys.shape, *shape)
+    strides = [0] * len(full)
+    count = 1
+    for axis in reversed(range(len(keys.shape), len(full))):
+        strides[axis] = count
+        count *= full[axis]
+    if count <= 1 << 32:
+        high, low = graph.constant(np.uint32(0)), graph.index(full, strides, np.uint32)
+    else:
+        whole = graph.index(full, strides, np.uint64)
+        top = graph.map("shift_right_logical", whole, graph.constant(np.uint64(32)))
+        high, low = (graph.map("convert", x, dtype=np.uint32) for x in (top, whole))
+    counters = graph.map("pair", high, low, dtype=dtypes.key_dtype)
+    return graph.map("threefry", _repeated(graph, keys, full), counters)
+
+
+def _words(graph: Any, keys: Any) -> list[Any]:
+    return [graph.map(f"{which}_word", keys, dtype=np.uint32) for which in ("first", "second")]
+
+
 class KeyPrimitive(Primitive):
     """An operation on an array of keys; further axes of the result follow those of the keys.
 
@@ -77,6 +105,16 @@ class RandomSeed(KeyPrimitive):
     def impl(self, xp: Any, seeds: Any) -> Any:
         return from_words(xp, threefry.seed(xp, seeds))
 
+    def lower(self, graph: Any, args: Sequence[Any], out: Any) -> Any:
+        (seeds,) = args
+        high = graph.constant(np.uint32(0))
+        if seeds.dtype.itemsize == 8:
+            bits = graph.constant(seeds.dtype.type(32))
+            top = graph.map("shift_right_logical", seeds, bits)
+            high = graph.map("convert", top, dtype=np.uint32)
+        low = graph.map("convert", seeds, dtype=np.uint32)
+        return graph.map("pair", high, low, dtype=dtypes.key_dtype)
+
 
 class RandomSplit(KeyPrimitive):
     """New keys of shape `shape` from each key."""
@@ -92,6 +130,9 @@ class RandomSplit(KeyPrimitive):
 
     def impl(self, xp: Any, keys: Any, *, shape: tuple[int, ...]) -> Any:
         return from_words(xp, threefry.split(xp, words(keys), shape))
+
+    def lower(self, graph: Any, args: Sequence[Any], out: Any, *, shape: tuple[int, ...]) -> Any:
+        return _enciphered(graph, args[0], shape)
 
 
 class RandomFoldIn(KeyPrimitive):
@@ -116,6 +157,12 @@ class RandomFoldIn(KeyPrimitive):
 
     def impl(self, xp: Any, keys: Any, data: Any) -> Any:
         return from_words(xp, threefry.fold_in(xp, words(keys), data))
+
+    def lower(self, graph: Any, args: Sequence[Any], out: Any) -> Any:
+        keys, data = args
+        zero = graph.constant(np.uint32(0))
+        counters = graph.map("pair", zero, data, dtype=dtypes.key_dtype)
+        return graph.map("threefry", keys, counters)
 
     def batch(self, axis: Any, args: Sequence[Any], dims: Sequence[Any], **params: Any) -> Any:
         operands, dim = align(args, dims, axis.size)
@@ -142,6 +189,23 @@ class RandomBits(KeyPrimitive):
     def impl(self, xp: Any, keys: Any, *, bit_width: int, shape: tuple[int, ...]) -> Any:
         return threefry.random_bits(xp, words(keys), bit_width, shape)
 
+    def lower(
+        self,
+        graph: Any,
+        args: Sequence[Any],
+        out: Any,
+        *,
+        bit_width: int,
+        shape: tuple[int, ...],
+    ) -> Any:
+        first, second = _words(graph, _enciphered(graph, args[0], shape))
+        if bit_width == 64:
+            high, low = (graph.map("convert", x, dtype=np.uint64) for x in (first, second))
+            shifted = graph.map("shift_left", high, graph.constant(np.uint64(32)))
+            return graph.map("or", shifted, low)
+        word = graph.map("xor", first, second)
+        return word if bit_width == 32 else graph.map("convert", word, dtype=out.dtype)
+
 
 class RandomWrap(KeyPrimitive):
     """Keys from their words, uint32[..., 2]."""
@@ -164,6 +228,12 @@ class RandomWrap(KeyPrimitive):
     def impl(self, xp: Any, data: Any) -> Any:
         return from_words(xp, data)
 
+    def lower(self, graph: Any, args: Sequence[Any], out: Any) -> Any:
+        (data,), n = args, len(out.shape)
+        axes, steps = (*range(n), None), (1,) * (n + 1)
+        parts = [graph.view(data, out.shape, axes, steps, (*(0,) * n, i)) for i in (0, 1)]
+        return graph.map("pair", *parts, dtype=dtypes.key_dtype)
+
     def batch(self, axis: Any, args: Sequence[Any], dims: Sequence[Any], **params: Any) -> Any:
         return self.bind(move_axis(args[0], dims[0], 0)), 0
 
@@ -180,6 +250,12 @@ class RandomUnwrap(KeyPrimitive):
     def impl(self, xp: Any, keys: Any) -> Any:
         return words(keys)
 
+    def lower(self, graph: Any, args: Sequence[Any], out: Any) -> Any:
+        (keys,) = args
+        which = graph.iota(out.shape, len(keys.shape), np.uint32)
+        second = graph.map("eq", which, graph.constant(np.uint32(1)))
+        return graph.map("select", second, *_words(graph, _repeated(graph, keys, out.shape)))
+
 
 class RandomClone(KeyPrimitive):
     """The same keys, which may be used again."""
@@ -193,6 +269,9 @@ class RandomClone(KeyPrimitive):
 
     def impl(self, xp: Any, keys: Any) -> Any:
         return keys
+
+    def lower(self, graph: Any, args: Sequence[Any], out: Any) -> Any:
+        return args[0]
 
 
 class Threefry(Elementwise):
@@ -214,6 +293,10 @@ class Threefry(Elementwise):
 
     def impl(self, xp: Any, k0: Any, k1: Any, x0: Any, x1: Any) -> Any:
         return threefry.threefry2x32(xp, k0, k1, x0, x1)
+
+    def lower(self, graph: Any, args: Sequence[Any], out: Any) -> Any:
+        key, counter = (graph.map("pair", *args[i : i + 2], dtype=dtypes.key_dtype) for i in (0, 2))
+        return _words(graph, graph.map("threefry", key, counter))
 
     def batch(self, axis: Any, args: Sequence[Any], dims: Sequence[Any], **params: Any) -> Any:
         outs, dim = super().batch(axis, args, dims)

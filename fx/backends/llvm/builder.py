@@ -7,14 +7,18 @@ parses faster than it is built through objects, and it is the key under which ke
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from fx.dtypes import key_dtype
 
 _SCALARS = {
     "float32": "float",
     "float64": "double",
     "bool": "i1",
+    key_dtype.name: "i64",  # both words, the first one in the low half
     **{f"{k}{n}": f"i{n}" for k in ("int", "uint") for n in (8, 16, 32, 64)},
 }
 
@@ -31,9 +35,11 @@ class Value(NamedTuple):
         return type_name(self.dtype, self.lanes)
 
 
-F32, F64, I32, I64, BOOL = (
-    np.dtype(t) for t in (np.float32, np.float64, np.int32, np.int64, np.bool_)
+F32, F64, I32, I64, U32, U64, BOOL = (
+    np.dtype(t)
+    for t in (np.float32, np.float64, np.int32, np.int64, np.uint32, np.uint64, np.bool_)
 )
+KEY = key_dtype
 
 
 def type_name(dtype: np.dtype, lanes: int) -> str:
@@ -54,7 +60,13 @@ def literal(value: object, dtype: np.dtype) -> str:
         return f"0x{struct.unpack('<Q', struct.pack('<d', wide))[0]:016X}"
     if dtype == BOOL:
         return "true" if value else "false"
+    if dtype == KEY:
+        return str(int(np.asarray(value, dtype).view(np.int64)))
     return str(int(np.asarray(value, dtype).astype(f"i{dtype.itemsize}")))
+
+
+# Functions by their names: the types of their results, and their text with what they need.
+_functions: dict[str, tuple[list[Value], dict[str, str]]] = {}
 
 
 class Builder:
@@ -64,6 +76,7 @@ class Builder:
         self.lanes = lanes
         self.lines: list[str] = []
         self.declared: dict[str, str] = {}
+        self.halves: dict[str, tuple[Value, Value]] = {}  # the words of keys made of words
         self._count = 0
 
     # ------------------------------------------------------------------ text
@@ -95,6 +108,47 @@ class Builder:
         kinds = [a.type if isinstance(a, Value) else a.split(" ")[0] for a in args]
         self.declared[function] = f"declare {result} @{function}({', '.join(kinds)})"
         return f"call {result} @{function}({', '.join(texts)})"
+
+    def outlined(
+        self, name: str, body: Callable[..., Sequence[Value]], *args: Value
+    ) -> list[Value]:
+        """Results of a function of its own, of which a module has one for each vector width.
+
+        What is large is compiled once, however often it is used.
+        """
+        first = args[0]
+        symbol = f"fx.{name}.{type_name(first.dtype, 1)}.{first.lanes}"
+        if symbol not in _functions:
+            _functions[symbol] = _function(symbol, body, args)
+        results, declared = _functions[symbol]
+        self.declared.update(declared)
+        text = f"call {_struct(results)} @{symbol}({', '.join(f'{a.type} {a.text}' for a in args)})"
+        if len(results) == 1:
+            return [self.emit(text, results[0].dtype, results[0].lanes)]
+        whole = self.integer(text)
+        return [
+            self.emit(f"extractvalue {_struct(results)} {whole}, {i}", r.dtype, r.lanes)
+            for i, r in enumerate(results)
+        ]
+
+    def where_any(self, condition: Value, body: Callable[[], Value], otherwise: Value) -> Value:
+        """A value that is computed only if the condition holds in a lane."""
+        if condition.lanes > 1:
+            name = f"llvm.vector.reduce.or.v{condition.lanes}i1"
+            condition = self.emit(self.call(name, "i1", condition), BOOL, 1)
+        rare, usual, done = self.name("rare"), self.name("usual"), self.name("done")
+        self.line(f"br label %{usual}")
+        self.label(usual)
+        self.line(f"br i1 {condition.text}, label %{rare}, label %{done}")
+        self.label(rare)
+        y = body()
+        last = self.name("last")
+        self.line(f"br label %{last}")
+        self.label(last)
+        self.line(f"br label %{done}")
+        self.label(done)
+        text = f"phi {y.type} [{otherwise.text}, %{usual}], [{y.text}, %{last}]"
+        return self.emit(text, y.dtype, y.lanes)
 
     # ------------------------------------------------------------------ values
     def const(self, value: object, dtype: np.dtype, lanes: int) -> Value:
@@ -146,6 +200,9 @@ class Builder:
         )
 
     # ------------------------------------------------------------------ float arithmetic
+    def negative(self, x: Value) -> Value:
+        return self.emit(f"fneg {x.type} {x.text}", x.dtype, x.lanes)
+
     def add(self, x: Value, y: Value) -> Value:
         return self.binary("fadd", x, y)
 
@@ -167,3 +224,27 @@ class Builder:
         for c in coefficients[1:]:
             total = self.fma(total, x, self.like(x, c))
         return total
+
+
+def _struct(values: Sequence[Value]) -> str:
+    types = ", ".join(v.type for v in values)
+    return types if len(values) == 1 else f"{{ {types} }}"
+
+
+def _function(
+    symbol: str, body: Callable[..., Sequence[Value]], args: Sequence[Value]
+) -> tuple[list[Value], dict[str, str]]:
+    b = Builder(args[0].lanes)
+    results = list(body(b, *[a._replace(text=f"%a{i}") for i, a in enumerate(args)]))
+    kind = _struct(results)
+    if len(results) == 1:
+        b.line(f"ret {kind} {results[0].text}")
+    else:
+        whole = "poison"
+        for i, r in enumerate(results):
+            whole = b.integer(f"insertvalue {kind} {whole}, {r.type} {r.text}, {i}")
+        b.line(f"ret {kind} {whole}")
+    parameters = ", ".join(f"{a.type} %a{i}" for i, a in enumerate(args))
+    head = f"define internal {kind} @{symbol}({parameters}) noinline {{"
+    text = "\n".join([head, "entry:", *b.lines, "}"])
+    return results, {**b.declared, symbol: text}

@@ -473,6 +473,12 @@ class _Writer:
         b = self.b
         base = Value(self.offset(at), I64, 1)
         stride = at.strides[self.last]
+        if lanes > 1 and stride and dtype.kind in "iu" and dtype.itemsize <= 4:
+            wide = np.arange(lanes, dtype=np.int64) * stride
+            kind = type_name(dtype, 1)
+            steps = ", ".join(f"{kind} {i}" for i in wide.astype(f"i{dtype.itemsize}"))
+            start = b.splat(scalar.convert(b, base, dtype), lanes)
+            return b.binary("add", start, Value(f"<{steps}>", dtype, lanes))
         if lanes == 1 or not stride:
             return b.splat(scalar.convert(b, base, dtype), lanes)
         steps = ", ".join(f"i64 {i * stride}" for i in range(lanes))

@@ -76,4 +76,5 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     block = _pool.take(size)
     if block is None:
         block = np.empty(size, np.uint8)
-    return np.asarray(_Owner(block, shape, dtype))
+    out = np.asarray(_Owner(block, shape, dtype))
+    return out if dtype.names is None else out.view(dtype)  # random keys

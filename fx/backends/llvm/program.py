@@ -343,7 +343,7 @@ class _Iota:
 
     def __init__(self, node: Node, slot: int):
         self.shape = node.shape
-        self.axis = node.attr
+        self.axis = node.attr.index(1)
         self.dtype = node.dtype
         self.slot = slot
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from fx.backends.llvm import polynomials
+from fx.backends.llvm import polynomials, random
 from fx.backends.llvm.builder import BOOL, F32, Builder, Value, type_name
+from fx.kernel.graph import PORTABLE
 
 _COMPARISONS = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
 _ORDERS = {"lt": "lt", "le": "le", "gt": "gt", "ge": "ge"}
@@ -56,6 +57,13 @@ CHEAP = frozenset(
         "is_finite",
         "sign",
         "copy",
+        "bitcast",
+        "pair",
+        "first_word",
+        "second_word",
+        "shift_left",
+        "shift_right_arithmetic",
+        "shift_right_logical",
     ]
 )
 _BOUND = 2.0**30
@@ -71,6 +79,17 @@ def apply(b: Builder, op: str, args: Sequence[Value], dtype: np.dtype) -> Value:
         return x
     if op == "convert":
         return convert(b, x, dtype)
+    if op == "bitcast":
+        same = type_name(x.dtype, 1) == type_name(dtype, 1)
+        return x._replace(dtype=dtype) if same else b.cast("bitcast", x, dtype)
+    if op == "pair":
+        return random.pair(b, *args)
+    if op == "threefry":
+        return random.threefry(b, *args)
+    if op in ("first_word", "second_word"):
+        return random.word(b, x, int(op == "second_word"))
+    if op in PORTABLE:
+        return random.portable(b, op, x)
     if op in _COMPARISONS:
         return _compare(b, op, *args)
     if op == "is_finite":
@@ -113,6 +132,14 @@ def _integer(b: Builder, op: str, args: Sequence[Value]) -> Value:
         positive = b.intrinsic("smin" if signed else "umin", x, b.like(x, 1))
         return b.intrinsic("smax", positive, b.like(x, -1)) if signed else positive
     bits = x.dtype.itemsize * 8
+    if op == "population_count":
+        return b.intrinsic("ctpop", x)
+    if op == "clz":
+        kind = type_name(x.dtype, 1)
+        name = f"llvm.ctlz.{kind if x.lanes == 1 else f'v{x.lanes}{kind}'}"
+        return b.emit(b.call(name, x.type, x, "i1 false"), x.dtype, x.lanes)
+    if op in ("div", "rem"):
+        return _divide(b, op, *args)
     name = {
         "shift_left": "shl",
         "shift_right_logical": "lshr",
@@ -124,6 +151,39 @@ def _integer(b: Builder, op: str, args: Sequence[Value]) -> Value:
         return b.binary(name, x, b.select(inside, by, b.like(by, bits - 1)))
     shifted = b.binary(name, x, b.select(inside, by, b.like(by, 0)))
     return b.select(inside, shifted, b.like(x, 0))
+
+
+def _divide(b: Builder, op: str, x: Value, y: Value) -> Value:
+    """Quotient and remainder: those by 0 are -1 and x; by -1 the quotient may wrap around."""
+    zero = b.compare("icmp eq", y, b.like(y, 0))
+    if x.dtype.kind == "u":
+        safe = b.select(zero, b.like(y, 1), y)
+        result = b.binary("u" + op, x, safe)
+        return b.select(zero, b.like(x, np.iinfo(x.dtype).max) if op == "div" else x, result)
+    minus = b.compare("icmp eq", y, b.like(y, -1))
+    safe = b.select(b.binary("or", zero, minus), b.like(y, 1), y)
+    result = b.binary("s" + op, x, safe)
+    if op == "rem":
+        return b.select(zero, x, result)
+    result = b.select(minus, b.binary("sub", b.like(x, 0), x), result)
+    return b.select(zero, b.like(x, -1), result)
+
+
+def _next_after(b: Builder, x: Value, y: Value) -> Value:
+    """The number beside x on the way to y: one step of its bits, counted from zero."""
+    whole = np.dtype(f"int{x.dtype.itemsize * 8}")
+    bits = b.cast("bitcast", x, whole)
+    away = b.binary(
+        "xor",
+        b.compare("fcmp olt", x, b.like(x, 0.0)),
+        b.compare("fcmp olt", x, y),
+    )
+    step = b.select(away, b.like(bits, 1), b.like(bits, -1))
+    moved = b.cast("bitcast", b.binary("add", bits, step), x.dtype)
+    tiny = b.intrinsic("copysign", b.like(x, np.finfo(x.dtype).smallest_subnormal), y)
+    moved = b.select(b.compare("fcmp oeq", x, b.like(x, 0.0)), tiny, moved)
+    moved = b.select(b.compare("fcmp oeq", x, y), y, moved)
+    return b.select(b.compare("fcmp uno", x, y), b.add(x, y), moved)
 
 
 def _float(b: Builder, op: str, args: Sequence[Value]) -> Value:
@@ -145,6 +205,8 @@ def _float(b: Builder, op: str, args: Sequence[Value]) -> Value:
         return b.select(b.compare("fcmp ogt", x, b.like(x, 0.0)), b.like(x, 1.0), down)
     if op in _INTRINSICS:
         return b.intrinsic(_INTRINSICS[op], x)
+    if op == "nextafter":
+        return _next_after(b, *args)
     if op == "fma":
         return b.fma(*args)
     if op == "rsqrt":

@@ -21,202 +21,13 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from fx.ops.numerics import portable_tables as tables
 from fx.ops.numerics import special
 
 Array = Any  # an ndarray of the array module that the caller passes as `xp`
 
 # Elements handled together, so that the temporaries of one block stay in the L2 cache.
 _BLOCK = 1 << 15
-
-_TINY = np.float32(2.0**-126)
-_SQRT_HALF = np.float32(0.707106781186547524)
-# log(1 + x) = x - x**2 / 2 + x**3 P(x), P in three interleaved parts
-_LOG_P = (
-    (7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1),
-    (-1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1),
-    (2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1),
-)
-# log(2) in two parts; the first has few bits, so that its multiples are exact
-_LOG2_HIGH, _LOG2_LOW = 0.693359375, -2.12194440e-4
-
-# exp(x) = 1 + x + x**2 P(x)
-_EXP_P = (
-    1.9875691500e-4,
-    1.3981999507e-3,
-    8.3334519073e-3,
-    4.1665795894e-2,
-    1.6666665459e-1,
-    5.0000001201e-1,
-)
-_LOG2_E = np.float32(1.44269504088896341)
-
-# erf(x) = x P(x**2) / Q(x**2), and 1 in float32 from the limit on
-_ERF_LIMIT = np.float32(3.832506856900711)
-_ERF_NUMERATOR = (
-    2.2905065861350646e-4,
-    3.4082910107109506e-3,
-    5.0955695062380861e-2,
-    1.8520832239976145e-1,
-    1.128379143519084,
-)
-_ERF_DENOMINATOR = (
-    -1.1791602954361697e-7,
-    2.3547966471313185e-5,
-    1.0179625278914885e-3,
-    1.4070470171167667e-2,
-    1.1098505178285362e-1,
-    4.9746925110067538e-1,
-    1.0,
-)
-
-_LOG1P_SMALL = 0.41421356237309504880  # sqrt(2) - 1
-_LOG1P_NUMERATOR = (
-    4.5270000862445199635215e-5,
-    4.9854102823193375972212e-1,
-    6.5787325942061044846969e0,
-    2.9911919328553073277375e1,
-    6.0949667980987787057556e1,
-    5.7112963590585538103336e1,
-    2.0039553499201281259648e1,
-)
-_LOG1P_DENOMINATOR = (
-    1.0,
-    1.5062909083469192043167e1,
-    8.3047565967967209469434e1,
-    2.2176239823732856465394e2,
-    3.0909872225312059774938e2,
-    2.1642788614495947685003e2,
-    6.0118660497603843919306e1,
-)
-
-# With w = -log(1 - x**2), erf_inv(x) = x * polynomial(w - shift) below the first limit of w, and
-# x * polynomial(sqrt(w) - shift) below the others. Entries: limit, shift, polynomial.
-_ERF_INV_32 = (
-    (
-        5.0,
-        2.5,
-        (
-            2.81022636e-08,
-            3.43273939e-07,
-            -3.5233877e-06,
-            -4.39150654e-06,
-            0.00021858087,
-            -0.00125372503,
-            -0.00417768164,
-            0.246640727,
-            1.50140941,
-        ),
-    ),
-    (
-        np.inf,
-        3.0,
-        (
-            -0.000200214257,
-            0.000100950558,
-            0.00134934322,
-            -0.00367342844,
-            0.00573950773,
-            -0.0076224613,
-            0.00943887047,
-            1.00167406,
-            2.83297682,
-        ),
-    ),
-)
-_ERF_INV_64 = (
-    (
-        6.25,
-        3.125,
-        (
-            -3.6444120640178196996e-21,
-            -1.685059138182016589e-19,
-            1.2858480715256400167e-18,
-            1.115787767802518096e-17,
-            -1.333171662854620906e-16,
-            2.0972767875968561637e-17,
-            6.6376381343583238325e-15,
-            -4.0545662729752068639e-14,
-            -8.1519341976054721522e-14,
-            2.6335093153082322977e-12,
-            -1.2975133253453532498e-11,
-            -5.4154120542946279317e-11,
-            1.051212273321532285e-09,
-            -4.1126339803469836976e-09,
-            -2.9070369957882005086e-08,
-            4.2347877827932403518e-07,
-            -1.3654692000834678645e-06,
-            -1.3882523362786468719e-05,
-            0.0001867342080340571352,
-            -0.00074070253416626697512,
-            -0.0060336708714301490533,
-            0.24015818242558961693,
-            1.6536545626831027356,
-        ),
-    ),
-    (
-        16.0,
-        3.25,
-        (
-            2.2137376921775787049e-09,
-            9.0756561938885390979e-08,
-            -2.7517406297064545428e-07,
-            1.8239629214389227755e-08,
-            1.5027403968909827627e-06,
-            -4.013867526981545969e-06,
-            2.9234449089955446044e-06,
-            1.2475304481671778723e-05,
-            -4.7318229009055733981e-05,
-            6.8284851459573175448e-05,
-            2.4031110387097893999e-05,
-            -0.0003550375203628474796,
-            0.00095328937973738049703,
-            -0.0016882755560235047313,
-            0.0024914420961078508066,
-            -0.0037512085075692412107,
-            0.005370914553590063617,
-            1.0052589676941592334,
-            3.0838856104922207635,
-        ),
-    ),
-    (
-        np.inf,
-        5.0,
-        (
-            -2.7109920616438573243e-11,
-            -2.5556418169965252055e-10,
-            1.5076572693500548083e-09,
-            -3.7894654401267369937e-09,
-            7.6157012080783393804e-09,
-            -1.4960026627149240478e-08,
-            2.9147953450901080826e-08,
-            -6.7711997758452339498e-08,
-            2.2900482228026654717e-07,
-            -9.9298272942317002539e-07,
-            4.5260625972231537039e-06,
-            -1.9681778105531670567e-05,
-            7.5995277030017761139e-05,
-            -0.00021503011930044477347,
-            -0.00013871931833623122026,
-            1.0103004648645343977,
-            4.8499064014085844221,
-        ),
-    ),
-)
-
-
-def _rounded(constants: Sequence[Any]) -> tuple[Any, ...]:
-    """The constants as float32 holds them, each in a Python float."""
-    return tuple(float(np.float32(c)) for c in constants)
-
-
-_LOG_P = tuple(_rounded(part) for part in _LOG_P)
-_LOG2_HIGH, _LOG2_LOW = _rounded((_LOG2_HIGH, _LOG2_LOW))
-_EXP_P = _rounded(_EXP_P)
-_ERF_NUMERATOR = _rounded(_ERF_NUMERATOR)
-_ERF_DENOMINATOR = _rounded(_ERF_DENOMINATOR)
-_LOG1P_NUMERATOR_32 = _rounded(_LOG1P_NUMERATOR)
-_LOG1P_DENOMINATOR_32 = _rounded(_LOG1P_DENOMINATOR)
-_ERF_INV_32 = tuple((limit, shift, _rounded(p)) for limit, shift, p in _ERF_INV_32)
 
 
 def exp(xp: Any, x: Array) -> Array:
@@ -295,58 +106,60 @@ def _horner(y: Array, x: Array, coefficients: Sequence[float]) -> Array:
 
 def _exp_32(xp: Any, x: Array) -> Array:
     x = xp.clip(x, np.float32(-87.8), np.float32(88.8))
-    n = xp.floor((x * np.float64(_LOG2_E) + 0.5).astype(np.float32))
+    n = xp.floor((x * np.float64(tables.LOG2_E) + 0.5).astype(np.float32))
     n = xp.clip(n, np.float32(-127), np.float32(127))
-    x = x - n * np.float32(_LOG2_HIGH)  # the product is exact
-    wide = (x - n * np.float64(_LOG2_LOW)).astype(np.float32).astype(np.float64)
-    y = _horner(np.float32(_EXP_P[0]), wide, _EXP_P[1:])
+    x = x - n * np.float32(tables.LOG2_HIGH)  # the product is exact
+    wide = (x - n * np.float64(tables.LOG2_LOW)).astype(np.float32).astype(np.float64)
+    y = _horner(np.float32(tables.EXP_P[0]), wide, tables.EXP_P[1:])
     x = wide.astype(np.float32)
     y = (y * (x * x).astype(np.float64) + x).astype(np.float32) + np.float32(1)
     power = ((xp.nan_to_num(n).astype(np.int32) + 127) << 23).view(np.float32)
     y = y * power
-    return xp.where(y < _TINY, np.float32(0), y)
+    return xp.where(y < tables.TINY, np.float32(0), y)
 
 
 def _erf_32(xp: Any, x: Array) -> Array:
     wide = (x * x).astype(np.float64)
-    numerator = x * _horner(np.float32(_ERF_NUMERATOR[0]), wide, _ERF_NUMERATOR[1:])
-    y = numerator / _horner(np.float32(_ERF_DENOMINATOR[0]), wide, _ERF_DENOMINATOR[1:])
-    return xp.where(xp.abs(x) >= _ERF_LIMIT, xp.copysign(np.float32(1), x), y)
+    numerator = x * _horner(np.float32(tables.ERF_NUMERATOR[0]), wide, tables.ERF_NUMERATOR[1:])
+    y = numerator / _horner(np.float32(tables.ERF_DENOMINATOR[0]), wide, tables.ERF_DENOMINATOR[1:])
+    return xp.where(xp.abs(x) >= tables.ERF_LIMIT, xp.copysign(np.float32(1), x), y)
 
 
 def _log_32(xp: Any, x: Array) -> Array:
-    bits = xp.where(x > _TINY, x, _TINY).view(np.uint32)
+    bits = xp.where(x > tables.TINY, x, tables.TINY).view(np.uint32)
     # x = 2**e m with m in [sqrt(1/2), sqrt(2))
     e = (bits >> 23).astype(np.int32) - 126
     m = ((bits & np.uint32(0x807FFFFF)) | np.uint32(0x3F000000)).view(np.float32)
-    low = m < _SQRT_HALF
+    low = m < tables.SQRT_HALF
     e = (e - low).astype(np.float32)
     m = (m - np.float32(1)) + xp.where(low, m, np.float32(0))
     wide = m.astype(np.float64)
     first, second, third = (
-        _horner((wide * p[0] + p[1]).astype(np.float32), wide, p[2:]) for p in _LOG_P
+        _horner((wide * p[0] + p[1]).astype(np.float32), wide, p[2:]) for p in tables.LOG_P
     )
     square = m * m
     cube = (square * m).astype(np.float64)
     y = (first * cube + second).astype(np.float32)
     y = (y * cube + third).astype(np.float32)
-    y = (y * cube + e * np.float32(_LOG2_LOW)).astype(np.float32)
+    y = (y * cube + e * np.float32(tables.LOG2_LOW)).astype(np.float32)
     y = y + (m - square * np.float32(0.5))
-    y = y + e * np.float32(_LOG2_HIGH)  # the product is exact
+    y = y + e * np.float32(tables.LOG2_HIGH)  # the product is exact
     y = xp.where(x == 0, np.float32(-np.inf), y)
     y = xp.where(x == np.inf, x, y)
     return xp.where(x >= 0, y, np.float32(np.nan))
 
 
 def _log1p_32(xp: Any, x: Array) -> Array:
-    small = xp.abs(x) < np.float32(_LOG1P_SMALL)
+    small = xp.abs(x) < np.float32(tables.LOG1P_SMALL)
     out = xp.empty_like(x)
     inside, outside = xp.flatnonzero(small), xp.flatnonzero(~small)
     out[outside] = _log_32(xp, x[outside] + np.float32(1))
     x = x[inside]
     wide = x.astype(np.float64)
-    numerator = _horner(np.float32(_LOG1P_NUMERATOR_32[0]), wide, _LOG1P_NUMERATOR_32[1:])
-    denominator = _horner(np.float32(1), wide, _LOG1P_DENOMINATOR_32[1:])
+    numerator = _horner(
+        np.float32(tables.LOG1P_NUMERATOR_32[0]), wide, tables.LOG1P_NUMERATOR_32[1:]
+    )
+    denominator = _horner(np.float32(1), wide, tables.LOG1P_DENOMINATOR_32[1:])
     square = x * x
     y = x * square * (numerator / denominator)
     y = (square * np.float64(-0.5) + y).astype(np.float32)
@@ -356,7 +169,7 @@ def _log1p_32(xp: Any, x: Array) -> Array:
 
 def _erf_inv_32(xp: Any, x: Array) -> Array:
     w = -_log1p_32(xp, x * -x)
-    (limit, shift, center), (_, tail_shift, tail) = _ERF_INV_32
+    (limit, shift, center), (_, tail_shift, tail) = tables.ERF_INV_32
     wide = (w - np.float32(shift)).astype(np.float64)
     y = _horner(np.float32(center[0]), wide, center[1:])
     far = xp.flatnonzero(~(w < np.float32(limit)))
@@ -375,17 +188,17 @@ def _polynomial_64(x: Array, coefficients: Sequence[float]) -> Array:
 
 def _log1p_64(xp: Any, x: Array) -> Array:
     square = x * x
-    y = _polynomial_64(x, _LOG1P_NUMERATOR) / _polynomial_64(x, _LOG1P_DENOMINATOR)
+    y = _polynomial_64(x, tables.LOG1P_NUMERATOR) / _polynomial_64(x, tables.LOG1P_DENOMINATOR)
     y = x + (x * square * y - 0.5 * square)
-    return xp.where(xp.abs(x) < _LOG1P_SMALL, y, xp.log(x + 1))
+    return xp.where(xp.abs(x) < tables.LOG1P_SMALL, y, xp.log(x + 1))
 
 
 def _erf_inv_64(xp: Any, x: Array) -> Array:
     w = -_log1p_64(xp, x * -x)
-    _, shift, center = _ERF_INV_64[0]
+    _, shift, center = tables.ERF_INV_64[0]
     y = _polynomial_64(w - shift, center)
-    lower = _ERF_INV_64[0][0]
-    for limit, shift, tail in _ERF_INV_64[1:]:
+    lower = tables.ERF_INV_64[0][0]
+    for limit, shift, tail in tables.ERF_INV_64[1:]:
         inside = xp.flatnonzero((w >= lower) & (w < limit))
         y[inside] = _polynomial_64(xp.sqrt(w[inside]) - shift, tail)
         lower = limit

@@ -20,8 +20,8 @@ import numpy as np
 
 Array = Any  # an ndarray of the array module that the caller passes as `xp`
 
-_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-_PARITY = 0x1BD11BDA  # the constant of the key schedule, from the Skein hash function
+ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+PARITY = 0x1BD11BDA  # the constant of the key schedule, from the Skein hash function
 # Elements enciphered together. On a CPU the three buffers (768 KiB) should fit in the L2 cache;
 # elsewhere a block is a kernel launch, so it is large. Both divide 2**32, so that no block
 # straddles a change of the counter's high word.
@@ -226,11 +226,11 @@ def _corners(rows: int, columns: int, height: int, width: int) -> Iterator[tuple
 
 def _encipher(xp: ModuleType, k0: Array, k1: Array, x0: Array, x1: Array, scratch: Array) -> None:
     """Replace the counters in ``x0`` and ``x1`` by their ciphertext, in place."""
-    schedule = (k0, k1, k0 ^ k1 ^ xp.uint32(_PARITY))
+    schedule = (k0, k1, k0 ^ k1 ^ xp.uint32(PARITY))
     xp.add(x0, k0, out=x0)
     xp.add(x1, k1, out=x1)
     for injection in range(1, 6):
-        for distance in _ROTATIONS[(injection - 1) % 2]:
+        for distance in ROTATIONS[(injection - 1) % 2]:
             xp.add(x0, x1, out=x0)
             xp.left_shift(x1, xp.uint32(distance), out=scratch)
             xp.right_shift(x1, xp.uint32(32 - distance), out=x1)
@@ -242,10 +242,10 @@ def _encipher(xp: ModuleType, k0: Array, k1: Array, x0: Array, x1: Array, scratc
 
 def _encipher_one(k0: int, k1: int, counter: int) -> tuple[int, int]:
     """What ``_encipher`` does, for one counter of less than 32 bits, in Python's integers."""
-    schedule = (k0, k1, k0 ^ k1 ^ _PARITY)
+    schedule = (k0, k1, k0 ^ k1 ^ PARITY)
     x0, x1 = k0, counter + k1 & _WORD
     for injection in range(1, 6):
-        for distance in _ROTATIONS[(injection - 1) % 2]:
+        for distance in ROTATIONS[(injection - 1) % 2]:
             x0 = x0 + x1 & _WORD
             x1 = (x1 << distance | x1 >> 32 - distance) & _WORD ^ x0
         x0 = x0 + schedule[injection % 3] & _WORD
