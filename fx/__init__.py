@@ -13,7 +13,7 @@ from typing import Any as _Any
 
 import fx.backends.numpy  # the interpreter; others are imported when they are used
 import fx.core.pretty  # noqa: F401  gives jaxprs their repr
-from fx import debug, dtypes, errors, lax, numpy, tree, tree_util
+from fx import debug, dtypes, errors, lax, numpy, sharding, tree, tree_util, typing
 from fx.calls.callback import pure_callback
 from fx.calls.checkpoint import checkpoint, checkpoint_policies
 from fx.calls.checkpoint import checkpoint as remat
@@ -21,7 +21,14 @@ from fx.calls.closures import closure_convert
 from fx.calls.custom import custom_jvp, custom_vjp
 from fx.calls.gradients import custom_gradient
 from fx.calls.jit import clear_caches, eval_shape, jit, make_jaxpr
+from fx.calls.placement import (
+    make_array_from_callback,
+    make_array_from_process_local_data,
+    make_array_from_single_device_arrays,
+    reshard,
+)
 from fx.calls.pmap import pmap
+from fx.calls.shard_map import shard_map, smap
 from fx.config import (
     check_tracer_leaks,
     checking_leaks,
@@ -37,6 +44,8 @@ from fx.config import (
 )
 from fx.core.array import Array
 from fx.core.avals import ShapedArray, ShapeDtypeStruct
+from fx.core.mesh import NamedSharding, make_mesh, set_mesh
+from fx.core.mesh import PartitionSpec as P
 from fx.core.trace import ensure_compile_time_eval, named_call, named_scope
 from fx.devices import (
     block_until_ready,
@@ -88,6 +97,8 @@ _LAZY = (
 
 __all__ = [
     "Array",
+    "NamedSharding",
+    "P",
     "ShapeDtypeStruct",
     "ShapedArray",
     "ad_checkpoint",
@@ -135,7 +146,11 @@ __all__ = [
     "local_device_count",
     "local_devices",
     "log_compiles",
+    "make_array_from_callback",
+    "make_array_from_process_local_data",
+    "make_array_from_single_device_arrays",
     "make_jaxpr",
+    "make_mesh",
     "named_call",
     "named_scope",
     "nn",
@@ -149,12 +164,18 @@ __all__ = [
     "pure_callback",
     "random",
     "remat",
+    "reshard",
     "scipy",
+    "set_mesh",
+    "shard_map",
+    "sharding",
+    "smap",
     "testing",
     "train",
     "tree",
     "tree_util",
     "typeof",
+    "typing",
     "value_and_grad",
     "vjp",
     "vmap",

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fx.calls.placement import place_tree
 from fx.config import config
 from fx.core.array import Array, to_array
 from fx.core.backend import Device, cpu_devices
@@ -63,22 +64,28 @@ def default_backend() -> str:
 
 
 @public
-def device_put(x: Any, device: Any = None, *, src: Any = None, donate: bool = False) -> Any:
-    """The arrays of a tree on a device, as fx Arrays.
+def device_put(
+    x: Any, device: Any = None, *, src: Any = None, donate: bool = False, may_alias: Any = None
+) -> Any:
+    """The arrays of a tree on a device or spread over several, as fx Arrays.
 
     Args:
         x: arrays or numbers in a pytree.
-        device: a `Device`; all CPU devices share their memory.
-        src, donate: accepted as in JAX.
+        device: a `Device`, a sharding, a `PartitionSpec` for the mesh in scope, or a tree prefix
+            of these. All CPU devices share their memory: the array keeps its value and remembers
+            its `.sharding`.
+        src, donate, may_alias: accepted as in JAX.
+
+    Raises:
+        ShapeError: mesh axes do not divide the array axes that they cut.
+        FxTypeError: `device` is something else.
 
     Example:
         >>> import fx, numpy as np
         >>> fx.device_put(np.float32([1, 2]))
         Array([1., 2.], dtype=float32)
     """
-    if isinstance(device, Device) and device.platform != "cpu":
-        raise FxValueError(f"device_put: no device {device}; this version of fx has CPU devices.")
-    return tree_map(lambda leaf: to_array(leaf, "device_put"), x)
+    return place_tree("device_put", x, device)
 
 
 @public

@@ -18,6 +18,7 @@ import numpy as np
 
 from fx import dtypes
 from fx.calls.base import CallPrimitive, run_jaxpr, transpose_call
+from fx.calls.placement import constrained, place_tree
 from fx.config import config, detours
 from fx.core.array import Array, aval_of, is_arraylike, to_array
 from fx.core.avals import ShapedArray, ShapeDtypeStruct
@@ -369,6 +370,8 @@ def _as_tuple(value: Any, kind: type, option: str) -> tuple[Any, ...]:
 def jit(
     fun: Callable[..., Any] | None = None,
     *,
+    in_shardings: Any = None,
+    out_shardings: Any = None,
     static_argnums: int | Sequence[int] | None = None,
     static_argnames: str | Sequence[str] | None = None,
     donate_argnums: int | Sequence[int] | None = None,
@@ -377,17 +380,21 @@ def jit(
     keep_unused: bool = False,
     device: Any = None,
     backend: str | None = None,
+    compiler_options: Any = None,
 ) -> Any:
     """Compile a function: trace it once for each signature of its arguments, then run that.
 
     Args:
         fun: a pure function of arrays in pytrees. Without it, returns a decorator.
+        in_shardings, out_shardings: shardings of the positional arguments and the results, or
+            tree prefixes: sizes are checked, results have theirs.
         static_argnums, static_argnames: arguments that are Python values, part of the cache key
             by hash and equality. Naming one of the two ways is enough.
         donate_argnums, donate_argnames: arguments whose memory may be reused for results; they
             must not be used afterwards. A hint: the NumPy backend ignores it.
         inline: insert the equations into an enclosing program instead of a call.
-        keep_unused, device, backend: accepted as in JAX; one CPU backend serves them all.
+        keep_unused, device, backend, compiler_options: accepted as in JAX; one CPU backend serves
+            them all.
 
     Returns:
         A function with the same signature, and the methods `trace`, `lower`, `eval_shape`,
@@ -406,6 +413,8 @@ def jit(
     if fun is None:
         return lambda f: jit(
             f,
+            in_shardings=in_shardings,
+            out_shardings=out_shardings,
             static_argnums=static_argnums,
             static_argnames=static_argnames,
             inline=inline,
@@ -417,7 +426,29 @@ def jit(
     _as_tuple(donate_argnums, int, "donate_argnums")
     _as_tuple(donate_argnames, str, "donate_argnames")
     nums, names = _both_ways(fun, nums, names)
-    return JitFunction(fun, nums, names, inline)
+    if in_shardings is None and out_shardings is None:
+        return JitFunction(fun, nums, names, inline)
+    function = constrained(fun, in_shardings, out_shardings, nums)
+    return _ShardedJit(function, nums, names, inline, out_shardings)
+
+
+class _ShardedJit(JitFunction):
+    """A jitted function whose results have shardings."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        static_argnums: tuple[int, ...],
+        static_argnames: tuple[str, ...],
+        inline: bool,
+        out_shardings: Any,
+    ):
+        super().__init__(function, static_argnums, static_argnames, inline)
+        self._out_shardings = out_shardings
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        outs = super().__call__(*args, **kwargs)
+        return place_tree("jit out_shardings", outs, self._out_shardings)
 
 
 def _both_ways(

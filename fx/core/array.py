@@ -35,12 +35,13 @@ class Array(ArrayInterface):
         Array([5., 2.], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "_data", "weak_type")
+    __slots__ = ("__weakref__", "_data", "_placement", "weak_type")
 
     # NumPy hands mixed expressions (ndarray + Array) to Array's reflected operators.
     __array_priority__ = 100
 
     _data: Any
+    _placement: Any  # a sharding, where `device_put` gave one; else unset
     weak_type: bool
 
     def __init__(self, data: Any, weak_type: bool = False):
@@ -171,12 +172,13 @@ class Array(ArrayInterface):
 
     @property
     def is_fully_replicated(self) -> bool:
-        return True
+        """Whether every device of the array's sharding has all of it."""
+        return self.sharding.is_fully_replicated
 
     @property
     def committed(self) -> bool:
-        """Whether the array was put on a device on purpose; there is one device."""
-        return False
+        """Whether the array was put somewhere on purpose: it has a sharding of its own."""
+        return hasattr(self, "_placement")
 
     def on_device_size_in_bytes(self) -> int:
         """The memory that the elements take."""

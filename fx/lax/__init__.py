@@ -16,6 +16,7 @@ from fx.calls.collectives import (
 )
 from fx.calls.cond import cond, switch
 from fx.calls.loops import associative_scan, custom_linear_solve, custom_root, fori_loop, map
+from fx.calls.placement import pcast, with_sharding_constraint
 from fx.calls.scan import scan
 from fx.calls.while_loop import while_loop
 from fx.dtypes import dtype
@@ -334,6 +335,7 @@ __all__ = [
     "nextafter",
     "pad",
     "padtype_to_pads",
+    "pcast",
     "pmax",
     "pmean",
     "pmin",
@@ -399,5 +401,6 @@ __all__ = [
     "transpose",
     "unstack",
     "while_loop",
+    "with_sharding_constraint",
     "zeta",
 ]

@@ -15,6 +15,7 @@ import numpy as np
 from fx import dtypes
 from fx.core.array import Array
 from fx.core.backend import Device
+from fx.core.mesh import SingleDeviceSharding
 from fx.core.primitive import P
 from fx.errors import ConcretizationTypeError, FxTypeError, FxValueError, public
 from fx.numpy import (
@@ -207,10 +208,11 @@ def _array_namespace(self: Array, *, api_version: str | None = None) -> Any:
 
 
 CPU = Device("cpu", 0)
+_WHOLE = SingleDeviceSharding(CPU)
 
 
 class Shard(NamedTuple):
-    """The part of an array on a device: here all of it.
+    """The part of an array on a device.
 
     Attributes:
         device: where it is.
@@ -225,8 +227,26 @@ class Shard(NamedTuple):
     data: Array
 
 
+def _sharding(self: Array) -> Any:
+    return getattr(self, "_placement", _WHOLE)
+
+
 def _shards(self: Array) -> list[Shard]:
-    return [Shard(CPU, (slice(None),) * self.ndim, 0, self)]
+    sharding = _sharding(self)
+    if sharding is _WHOLE:
+        return [Shard(CPU, (slice(None),) * self.ndim, 0, self)]
+    places = sharding.devices_indices_map(self.shape)
+    replicas: dict[str, int] = {}
+    found = []
+    for device, index in places.items():
+        number = replicas[str(index)] = replicas.get(str(index), -1) + 1
+        found.append(Shard(device, index, number, self[index]))
+    return found
+
+
+def _device(self: Array) -> Any:
+    sharding = _sharding(self)
+    return CPU if sharding is _WHOLE else sharding
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -276,7 +296,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "transpose": _transpose,
     "view": _view,
     "to_device": _to_device,
-    "devices": lambda self: {CPU},
+    "devices": lambda self: _sharding(self).device_set,
     "addressable_data": lambda self, index: _shards(self)[index].data,
     "__array_namespace__": _array_namespace,
     "__iter__": _iterate,
@@ -288,37 +308,11 @@ _PROPERTIES: dict[str, Callable[[Any], Any]] = {
     "imag": arithmetic.imag,
     "flat": lambda self: manipulation.reshaped(self, (-1,)),
     "at": indexing.IndexUpdateHelper,
-    "device": lambda self: CPU,
-    "sharding": lambda self: SingleDeviceSharding(CPU),
+    "device": _device,
+    "sharding": _sharding,
     "addressable_shards": lambda self: _shards(self),
     "global_shards": lambda self: _shards(self),
 }
-
-
-class SingleDeviceSharding:
-    """An array that is whole on one device."""
-
-    __slots__ = ("_device",)
-
-    def __init__(self, device: Device):
-        self._device = device
-
-    @property
-    def device_set(self) -> set[Device]:
-        return {self._device}
-
-    @property
-    def is_fully_replicated(self) -> bool:
-        return True
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SingleDeviceSharding) and self._device == other._device
-
-    def __hash__(self) -> int:
-        return hash(self._device)
-
-    def __repr__(self) -> str:
-        return f"SingleDeviceSharding(device={self._device!r})"
 
 
 def install() -> None:
