@@ -24,6 +24,7 @@ LAYERS = [
     {"ops"},
     {"transforms"},
     {"calls"},
+    {"passes"},
     {
         "backends",
         "devices",

@@ -25,8 +25,10 @@ def common(jaxpr: Jaxpr) -> Jaxpr:
     seen: dict[Any, Eqn] = {}
     for old in jaxpr.eqns:
         eqn = r.current(old)
-        key = _key(eqn)
-        first = seen.setdefault(key, eqn) if key is not None else eqn
+        try:
+            first = seen.setdefault(_key(eqn), eqn)
+        except TypeError:  # a parameter that is mutable, or unhashable for other reasons
+            first = eqn
         if first is eqn:
             r.keep(eqn)
         else:
@@ -37,17 +39,17 @@ def common(jaxpr: Jaxpr) -> Jaxpr:
 
 def _key(eqn: Eqn) -> Any:
     primitive = eqn.primitive
-    if primitive is checkpoint_p or has_effects(eqn):
-        return None
+    # Only equations with several results carry programs.
+    alone = primitive.multiple_results and (primitive is checkpoint_p or has_effects(eqn))
+    if alone or primitive.effectful:
+        return eqn
     operands = [_operand(v) for v in eqn.invars]
     if len(operands) == 2 and _commutes(primitive.name, eqn.invars[0]):
         operands.sort(key=hash)
-    try:
-        key = (primitive, *operands, *((k, frozen(v)) for k, v in eqn.params.items()))
-        hash(key)
-    except TypeError:  # a parameter that is mutable, or unhashable for other reasons
-        return None
-    return key
+    params = eqn.params
+    if params:
+        return (primitive, *operands, *[(k, frozen(v)) for k, v in params.items()])
+    return (primitive, *operands)
 
 
 def _commutes(name: str, x: Atom) -> bool:
