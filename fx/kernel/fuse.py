@@ -327,6 +327,11 @@ class Fusion:
                 base = resolve(arg)[0]
                 if node.kind in ("opaque", "reshape") or self.of(base) is not home:
                     stored.add(storage(base).id)
+        for cluster in self.clusters:  # partial sums need memory: a result's that is stored anyway
+            if cluster.merged is None and cluster.contraction is not None:
+                first = cluster.nodes[0]
+                if not any(n.id in stored and n.dtype == first.dtype for n in cluster.nodes):
+                    stored.add(first.id)
         return stored
 
     def order(self) -> list[Cluster]:

@@ -117,11 +117,14 @@ class Contraction(NamedTuple):
     Attributes:
         reduced: sizes of the summed axes.
         x_axes, w_axes: for each axis of the operands, which axis of the contraction it is.
+        panel: if not 0, w is cut along its free axis into panels of so many elements, each an
+            index of an axis of w beyond those of the contraction.
     """
 
     reduced: tuple[int, ...]
     x_axes: tuple[int, ...]
     w_axes: tuple[int, ...]
+    panel: int = 0
 
 
 class Node:
@@ -306,10 +309,20 @@ class Graph:
         shape = tuple(a + size + b for a, size, b in zip(low, x.shape, high, strict=True))
         inside = self.look(x, shape, tuple(((i, 1),) for i in n), tuple(-a for a in low))
         assert inside is not None
-        bounds = tuple((i, low[i], low[i] + x.shape[i]) for i in n if low[i] or high[i])
-        node = self._add("map", shape, x.dtype, "pad", (inside, fill), bounds)
+        bounds = [(((i, 1),), low[i], low[i] + x.shape[i]) for i in n if low[i] or high[i]]
+        node = self.bounded(inside, fill, bounds)
         node.fluid = x.fluid
         return node
+
+    def bounded(
+        self, x: Node, fill: Node, bounds: Iterable[tuple[tuple[tuple[int, int], ...], int, int]]
+    ) -> Node:
+        """The view `x` where bounds hold, else `fill`, a rank-0 node.
+
+        A bound is (terms, low, high): the sum of step * index over (axis, step) among its terms is
+        at least `low` and below `high`. Outside, `x` may show what no array has.
+        """
+        return self._add("map", x.shape, x.dtype, "pad", (x, fill), tuple(bounds))
 
     def contract(
         self,
@@ -319,12 +332,11 @@ class Graph:
         w_axes: Sequence[int],
         shape: Sequence[int],
         reduced: Sequence[int],
+        panel: int = 0,
     ) -> Node:
         """A sum of products. The last axis of the result is one of `w` alone, of stride 1."""
-        attr = Contraction(tuple(reduced), tuple(x_axes), tuple(w_axes))
-        node = self._add("contract", shape, x.dtype, "contract", (x, w), attr)
-        node.fluid = True
-        return node
+        attr = Contraction(tuple(reduced), tuple(x_axes), tuple(w_axes), panel)
+        return self._add("contract", shape, x.dtype, "contract", (x, w), attr)
 
     # ------------------------------------------------------------------ layouts
     def layout(self, x: Node) -> tuple[Node, tuple[int, ...] | None]:
@@ -482,4 +494,3 @@ def _merging(shape: Sequence[int], merged: Sequence[int]) -> View | None:
     if any(n != 1 for n in shape[axes:]):
         return None
     return View(tuple(every), (0,) * len(merged))
-

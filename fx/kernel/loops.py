@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -54,7 +54,7 @@ class Ref(NamedTuple):
 class Step(NamedTuple):
     """One node: `role` is "full", "row" or "fold" (from full values to a row).
 
-    `bounds`, for op "pad": (dimension, low, high) where its first operand may be loaded.
+    `bounds`, for op "pad": (index, low, high) where its first operand may be loaded.
     """
 
     id: int
@@ -63,7 +63,7 @@ class Step(NamedTuple):
     dtype: np.dtype
     role: str
     level: int
-    bounds: tuple[tuple[int, int, int], ...] = ()
+    bounds: tuple[tuple[Affine, int, int], ...] = ()
 
 
 class Products(NamedTuple):
@@ -71,7 +71,8 @@ class Products(NamedTuple):
 
     The operands are arrays x and w, at an index of the kernel and of the summed dimensions
     (`sizes`, outermost first); their strides along these are `x_sums` and `w_sums`. The last
-    dimension of the kernel is one along which w and the result have stride 1 and x has 0.
+    dimension of the kernel is one along which w and the result have stride 1 and x has 0. If
+    `panel` is not 0, w is cut along it into panels of so many elements, `panel_stride` apart.
     """
 
     id: int
@@ -80,6 +81,8 @@ class Products(NamedTuple):
     sizes: tuple[int, ...]
     x_sums: tuple[int, ...]
     w_sums: tuple[int, ...]
+    panel: int
+    panel_stride: int
 
 
 class Kernel:
@@ -174,14 +177,15 @@ def make_kernel(cluster: Cluster, fusion: Fusion) -> tuple[Kernel, list[Node], l
         return Load(place_of(storage(base)), at)
 
     def products(node: Node) -> Products:
-        sizes = node.attr.reduced
-        n = len(domain)
-        loads, sums = [], []
+        sizes, n = node.attr.reduced, len(domain)
+        inner = n + len(sizes)
+        loads, sums, beyond = [], [], 0
         for arg, axes in zip(node.args, (node.attr.x_axes, node.attr.w_axes), strict=True):
-            base, at = affine(arg, axes, n + len(sizes))
+            base, at = affine(arg, axes, inner + 1)
             loads.append(Load(place_of(storage(base)), Affine(at.strides[:n], at.offset)))
-            sums.append(at.strides[n:])
-        return Products(node.id, *loads, sizes, *sums)
+            sums.append(at.strides[n:inner])
+            beyond = at.strides[inner]
+        return Products(node.id, *loads, sizes, *sums, node.attr.panel, beyond)
 
     everywhere = range(len(domain))
     contracted = None
@@ -200,10 +204,15 @@ def make_kernel(cluster: Cluster, fusion: Fusion) -> tuple[Kernel, list[Node], l
         if role == "fold":
             level += 1
         levels[node.id] = level
-        bounds: Any = ()
-        if node.op == "pad":
-            bounds = tuple((axes[i], low, high) for i, low, high in node.attr if axes[i] is not None)
-        steps.append(Step(node.id, node.op, args, node.dtype, role, level, bounds))
+        bounds = []
+        for terms, low, high in node.attr if node.op == "pad" else ():
+            along = [0] * len(domain)
+            for axis, factor in terms:
+                into = axes[axis]
+                if into is not None:
+                    along[into] += factor
+            bounds.append((Affine(tuple(along), 0), low, high))
+        steps.append(Step(node.id, node.op, args, node.dtype, role, level, tuple(bounds)))
 
     writes = [n for n in cluster.nodes if n.id in fusion.stored]
     stores = {}
@@ -226,12 +235,10 @@ def make_kernel(cluster: Cluster, fusion: Fusion) -> tuple[Kernel, list[Node], l
 
 
 def _affines(kernel: Kernel) -> list[Affine]:
-    """All accesses, and for each bounded dimension one that keeps it apart from its neighbours."""
     found = [at for _, at in kernel.stores.values()]
-    n = len(kernel.sizes)
     for step in kernel.steps:
         found += [a.at for a in step.args if isinstance(a, (Load, Index))]
-        found += [Affine(tuple(int(i == d) for i in range(n)), 0) for d, _, _ in step.bounds]
+        found += [at for at, _, _ in step.bounds]
     if kernel.products is not None:
         found += [kernel.products.x.at, kernel.products.w.at]
     return found
@@ -273,13 +280,10 @@ def _simplified(kernel: Kernel) -> Kernel:
             return Load(a.array, merged(a.at))
         return Index(merged(a.at), a.dtype) if isinstance(a, Index) else a
 
-    def new_dimension(old: int) -> int:
-        return next(i for i, g in enumerate(groups) if keep.index(old) in g)
-
     steps = [
         s._replace(
             args=tuple(operand(a) for a in s.args),
-            bounds=tuple((new_dimension(d), low, high) for d, low, high in s.bounds),
+            bounds=tuple((merged(at), low, high) for at, low, high in s.bounds),
         )
         for s in kernel.steps
     ]

@@ -20,6 +20,7 @@ from fx.core.array import Array
 from fx.core.avals import ShapedArray
 from fx.core.primitive import Linear, P, Primitive
 from fx.errors import FxTypeError, FxValueError, ShapeError
+from fx.kernel.products import contract
 from fx.ops.base import check_domain
 from fx.ops.reduce import accumulator
 from fx.util import fp_enter, fp_exit, without
@@ -208,6 +209,40 @@ class DotGeneral(Primitive):
             return out != 0
         # Through int64, which wraps; a float out of range has no defined conversion.
         return (out.astype(np.int64) if dtype.kind in "iu" else out).astype(dtype)
+
+    def lower(
+        self,
+        graph: Any,
+        args: Sequence[Any],
+        out: Any,
+        *,
+        dimension_numbers: DimensionNumbers,
+        precision: Any = None,
+        preferred_element_type: np.dtype | None = None,
+    ) -> Any:
+        x, y = (
+            a if a.dtype == out.dtype else graph.map("convert", a, dtype=out.dtype) for a in args
+        )
+        if x is None or y is None:
+            return None
+        (lc, rc), (lb, rb) = dimension_numbers
+        left_free = without(range(len(x.shape)), lc + lb)
+        right_free = without(range(len(y.shape)), rc + rb)
+        n = len(out.shape)
+        left = dict(zip((*lb, *left_free), range(n), strict=False))
+        left |= {a: n + i for i, a in enumerate(lc)}
+        kept = (*range(len(lb)), *range(n - len(right_free), n))
+        right = dict(zip((*rb, *right_free), kept, strict=True))
+        right |= {a: n + i for i, a in enumerate(rc)}
+        return contract(
+            graph,
+            x,
+            [left[a] for a in range(len(x.shape))],
+            y,
+            [right[a] for a in range(len(y.shape))],
+            out.shape,
+            [x.shape[a] for a in lc],
+        )
 
     def jvp(self, primals: Sequence[Any], out: Any, tangents: Sequence[Any], **params: Any) -> Any:
         (x, y), (tx, ty) = primals, tangents

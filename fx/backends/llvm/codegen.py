@@ -2,10 +2,12 @@
 
 `arrays` points to the data pointers; `begin` and `end` say which *units* of work to do. A unit is
 
-    map        a block of the innermost dimension
+    map        a block of the innermost dimension; where operands run along another one, for as
+               many indices of that as a vector has lanes, since they are read in square tiles
     by rows    one row, or one chunk of it: each level is a loop over the folded dimensions
     by columns a block of the innermost dimension, for one chunk of the folded ones, whose
                accumulators are the results in memory
+    products   see `contraction`
 
 so that any split of the units among threads computes the same bits.
 """
@@ -18,11 +20,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from fx.backends.llvm import scalar
+from fx.backends.llvm import engine, scalar
 from fx.backends.llvm.builder import BOOL, I32, I64, Builder, Value, memory_type, type_name
+from fx.backends.llvm.contraction import Contractor, Tiling
 from fx.kernel.loops import Affine, Index, Kernel, Load, Number, Ref, Step
 
 _BLOCK = 16384  # elements of the innermost dimension in a unit
+_SQUARE = 8  # indices along two dimensions from which on turning squares beats gathering
 _COLUMNS = 2048  # the same for accumulators that live in the first-level cache
 
 
@@ -31,17 +35,50 @@ class Units:
 
     def __init__(self, kernel: Kernel):
         inner = kernel.sizes[-1]
+        if kernel.products is not None:
+            tiling = tiled(kernel)
+            self.block, self.blocks, self.across = inner, 1, None
+            self.count, self.cost = tiling.count, tiling.cost
+            return
         self.block = inner
+        self.across = across(kernel)
         if not any(kernel.reduced):
             self.block = min(inner, _BLOCK)
         elif kernel.by_columns:
             self.block = min(inner, _COLUMNS)
         self.blocks = -(-inner // self.block)
         outer = [n for n, r in zip(kernel.sizes[:-1], kernel.reduced[:-1], strict=True) if not r]
+        if self.across is not None:
+            outer[self.across] = -(-outer[self.across] // engine.lanes())
         self.count = math.prod(outer) * kernel.chunks
         if not kernel.reduced[-1]:
             self.count *= self.blocks
         self.cost = max(1, kernel.size // max(1, self.count))
+
+
+def turned(kernel: Kernel, d: int) -> list[Load]:
+    """What a map reads that is contiguous along dimension d, but not along the last one."""
+    last = len(kernel.sizes) - 1
+    loads = [a for s in kernel.steps if s.op != "pad" for a in s.args if isinstance(a, Load)]
+    return [
+        a
+        for a in dict.fromkeys(loads)
+        if a.at.strides[d] == 1 and a.at.strides[last] > 1 and kernel.arrays[a.array] != BOOL
+    ]
+
+
+def across(kernel: Kernel) -> int | None:
+    """The dimension along which a map reads squares that it turns, if there is one."""
+    last = len(kernel.sizes) - 1
+    if any(kernel.reduced) or kernel.products is not None or kernel.sizes[last] < _SQUARE:
+        return None
+    able = [d for d in range(last) if kernel.sizes[d] >= _SQUARE and turned(kernel, d)]
+    return max(able, key=lambda d: len(turned(kernel, d)), default=None)
+
+
+def tiled(kernel: Kernel) -> Tiling:
+    """The tiles of a contraction on this machine."""
+    return Tiling(kernel, 4 * engine.lanes(), engine.registers())
 
 
 def write(kernel: Kernel, lanes: int) -> tuple[str, dict[str, str]]:
@@ -57,11 +94,14 @@ class _Writer:
         self.b = Builder(lanes)
         self.units = Units(kernel)
         self.steps = {s.id: s for s in kernel.steps}
+        # Texts name steps by their place: equal kernels of other nodes are equal texts.
+        self.number = {s.id: i for i, s in enumerate(kernel.steps)}
         self.last = len(kernel.sizes) - 1
         self.index: list[str] = ["0"] * len(kernel.sizes)
         self.rows: dict[int, Value] = {}
         self.scratch: dict[int, int] = {}
         self.hoisted: dict[Load, Value] = {}
+        self.products = Contractor(self, tiled(kernel)) if kernel.products is not None else None
         self._plan_scratch()
 
     # ------------------------------------------------------------------ frame
@@ -74,9 +114,19 @@ class _Writer:
             b.line(f"%p{i} = load ptr, ptr %q{i}")
         for s in k.steps:
             if s.role == "fold":
-                b.line(f"%acc{s.id} = alloca {type_name(s.dtype, b.lanes)}")
+                b.line(f"%acc{self.number[s.id]} = alloca {type_name(s.dtype, b.lanes)}")
+        if self.products is not None:
+            self.products.frame()
+        if self.units.across is not None:
+            for n, load in enumerate(turned(k, self.units.across)):
+                kind = type_name(k.arrays[load.array], b.lanes)
+                b.line(f"%square{n} = alloca {kind}, i64 {b.lanes}, align 64")
         with self.loop("%begin", "%end", 1) as unit:
-            self.unit(unit)
+            self.rows, self.hoisted = {}, {}
+            if self.products is not None:
+                self.products.unit(unit)
+            else:
+                self.unit(unit)
         b.line("ret void")
         b.lines.append("}")
 
@@ -111,7 +161,6 @@ class _Writer:
     def unit(self, unit: str) -> None:
         """Find out where a unit lies, then do it."""
         k, b = self.k, self.b
-        self.rows, self.hoisted = {}, {}
         rest, chunk = self.divmod(unit, k.chunks)
         start, stop = "0", str(k.sizes[-1])
         inner_stays = not k.reduced[-1]
@@ -122,20 +171,70 @@ class _Writer:
                 stop = self.limited(start, self.units.block, k.sizes[-1])
         kept = [d for d in range(self.last + 1) if not k.reduced[d]]
         outer = kept[:-1] if inner_stays else kept
-        for d in reversed(outer):
-            rest, self.index[d] = self.divmod(rest, k.sizes[d])
+        d = self.units.across
+        for i in reversed(outer):
+            size = k.sizes[i] if i != d else -(-k.sizes[i] // b.lanes)
+            rest, self.index[i] = self.divmod(rest, size)
         folded = [d for d in range(self.last + 1) if k.reduced[d]]
         self.ranges = {d: ("0", str(k.sizes[d])) for d in folded}
         if k.chunks > 1:
             first = b.integer(f"mul nsw i64 {chunk}, {k.chunk}")
             self.ranges[folded[0]] = (first, self.limited(first, k.chunk, k.sizes[folded[0]]))
         self.chunk = chunk
-        if not folded:
+        if d is not None:
+            self.squares(d, start, stop)
+        elif not folded:
             self.inner(start, stop, lambda: self.stage(0))
         elif inner_stays:
             self.columns(folded, start, stop)
         else:
             self.by_rows(folded)
+
+    # ------------------------------------------------------------------ squares
+    def squares(self, d: int, start: str, stop: str) -> None:
+        """A map over a block of dimension d, whose operands along d are turned in registers."""
+        b, k = self.b, self.k
+        loads, lanes = turned(k, d), b.lanes
+        low = b.integer(f"mul nsw i64 {self.index[d]}, {lanes}")
+        high = self.limited(low, lanes, k.sizes[d])
+        mask = None
+        if k.sizes[d] % lanes:
+            left = b.integer(f"sub nsw i64 {high}, {low}")
+            count = b.emit(f"trunc i64 {left} to i32", I32, 1)
+            mask = b.compare("icmp slt", self.lane_numbers(), b.splat(count, lanes))
+        with self.loop(start, stop, lanes) as first:
+            self.index[d] = low
+            for n, load in enumerate(loads):
+                rows = []
+                for i in range(lanes):
+                    row = b.integer(f"add nsw i64 {first}, {i}")
+                    if k.sizes[-1] % lanes or self._ragged(k.sizes[-1]):
+                        text = b.call(
+                            "llvm.smin.i64", "i64", f"i64 {row}", f"i64 {k.sizes[-1] - 1}"
+                        )
+                        row = b.integer(text)
+                    self.index[self.last] = row
+                    at = self.offset(load.at)
+                    rows.append(self.fetch(load.array, at, k.arrays[load.array], mask))
+                for i, column in enumerate(transposed(b, rows)):
+                    to = b.integer(f"getelementptr {column.type}, ptr %square{n}, i64 {i}")
+                    b.line(f"store {column.type} {column.text}, ptr {to}")
+            end = b.integer(f"add nsw i64 {first}, {lanes}")
+            end = b.integer(b.call("llvm.smin.i64", "i64", f"i64 {end}", f"i64 {stop}"))
+            with self.loop(low, high, 1) as place:
+                self.index[d] = place
+                row = b.integer(f"sub nsw i64 {place}, {low}")
+
+                def body() -> None:
+                    for n, load in enumerate(loads):
+                        dtype = k.arrays[load.array]
+                        kind = type_name(dtype, lanes)
+                        at = b.integer(f"getelementptr {kind}, ptr %square{n}, i64 {row}")
+                        self.cache[load] = b.emit(f"load {kind}, ptr {at}", dtype, lanes)
+                    self.stage(0)
+
+                ragged = bool(k.sizes[-1] % lanes) or self._ragged(k.sizes[-1])
+                self.vectors(first, end, ragged, body)
 
     def limited(self, start: str, length: int, size: int) -> str:
         """min(start + length, size)"""
@@ -147,12 +246,17 @@ class _Writer:
 
     def inner(self, start: str, stop: str, body: Callable[[], None]) -> None:
         """The vector loop over the innermost dimension."""
-        b, k = self.b, self.k
-        size = k.sizes[-1]
+        size = self.k.sizes[-1]
+        ragged = bool(size % self.b.lanes) or (start != "0" and self._ragged(size))
+        self.vectors(start, stop, ragged, body)
+
+    def vectors(self, start: str, stop: str, ragged: bool, body: Callable[[], None]) -> None:
+        """A loop over a part of the innermost dimension, with a mask if it is `ragged`."""
+        b = self.b
         with self.loop(start, stop, b.lanes) as i:
             self.index[self.last] = i
             self.mask = None
-            if size % b.lanes or (start != "0" and self._ragged(size)):
+            if ragged:
                 left = b.integer(f"sub nsw i64 {stop}, {i}")
                 left = b.integer(b.call("llvm.smin.i64", "i64", f"i64 {left}", f"i64 {b.lanes}"))
                 count = b.emit(f"trunc i64 {left} to i32", I32, 1)
@@ -190,11 +294,11 @@ class _Writer:
             self._hoist(level, folded)
             for s in folds:
                 start = b.const(scalar.identity(s.op, s.dtype), s.dtype, b.lanes)
-                b.line(f"store {start.type} {start.text}, ptr %acc{s.id}")
+                b.line(f"store {start.type} {start.text}, ptr %acc{self.number[s.id]}")
             self.nest(folded, level, folds)
             for s in folds:
                 kind = type_name(s.dtype, b.lanes)
-                total = b.emit(f"load {kind}, ptr %acc{s.id}", s.dtype, b.lanes)
+                total = b.emit(f"load {kind}, ptr %acc{self.number[s.id]}", s.dtype, b.lanes)
                 self.rows[s.id] = self.across(s.op, total)
         for s in k.steps:
             if s.role != "full" and s.id in k.stores:
@@ -235,9 +339,9 @@ class _Writer:
         x = self.operand(arg)
         if self.mask is not None:
             x = b.select(self.mask, x, b.const(scalar.identity(s.op, s.dtype), s.dtype, b.lanes))
-        old = b.emit(f"load {x.type}, ptr %acc{s.id}", s.dtype, b.lanes)
+        old = b.emit(f"load {x.type}, ptr %acc{self.number[s.id]}", s.dtype, b.lanes)
         new = scalar.fold(b, s.op, old, x)
-        b.line(f"store {new.type} {new.text}, ptr %acc{s.id}")
+        b.line(f"store {new.type} {new.text}, ptr %acc{self.number[s.id]}")
 
     def across(self, op: str, x: Value) -> Value:
         """The fold of all lanes, by halves."""
@@ -261,11 +365,18 @@ class _Writer:
     def place(self, s: Step) -> tuple[int, str]:
         """The array and the offset of a row's value: each chunk has its own results."""
         array, at = self.k.stores[s.id]
-        where = self.offset(at)
-        if self.k.chunks > 1:
-            extra = self.b.integer(f"mul nsw i64 {self.chunk}, {self.k.rows}")
-            where = self.b.integer(f"add nsw i64 {where}, {extra}")
-        return array, where
+        return array, self.with_chunk(self.offset(at))
+
+    def with_chunk(self, where: str) -> str:
+        """An offset among the results of the chunk that the unit works on."""
+        if self.k.chunks == 1:
+            return where
+        extra = self.b.integer(f"mul nsw i64 {self.chunk}, {self.k.rows}")
+        return self.b.integer(f"add nsw i64 {where}, {extra}")
+
+    def result(self, id: int) -> tuple[int, Affine]:
+        """The array that holds a full value, its own or one that is written later."""
+        return self.k.stores[self.scratch.get(id, id)]
 
     # ------------------------------------------------------------------ by columns
     def columns(self, folded: list[int], start: str, stop: str) -> None:
@@ -300,13 +411,35 @@ class _Writer:
         writes = {s.id for s in self._writes(level)}
         for s in self._demanded(level):
             kept = self._kept(s)
-            if kept is not None and s.level < level:
+            if kept is not None and (s.level < level or s.op == "contract"):
                 self.cache[s.id] = self.fetch(kept[0], self.offset(kept[1]), s.dtype, self.mask)
                 continue
-            args = [self.operand(a) for a in s.args]
-            value = self.cache[s.id] = scalar.apply(self.b, s.op, args, s.dtype)
+            value = self.cache[s.id] = self.computed(s)
             if s.id in writes and kept is not None:
                 self.put(value, kept[0], self.offset(kept[1]), self.mask)
+
+    def computed(self, s: Step) -> Value:
+        """The value of a step in each lane."""
+        if s.op != "pad":
+            return scalar.apply(self.b, s.op, [self.operand(a) for a in s.args], s.dtype)
+        load, fill = s.args
+        assert isinstance(load, Load)
+        b, outside = self.b, self.mask
+        inside = None
+        for at, low, high in s.bounds:
+            number = Value(self.offset(at), I64, 1)
+            if at.strides[self.last]:
+                number = b.splat(b.cast("trunc", number, I32), b.lanes)
+                steps = b.binary("mul", self.lane_numbers(), b.like(number, at.strides[self.last]))
+                number = b.binary("add", number, steps)
+            from_low = b.binary("sub", number, b.like(number, low))
+            test = b.compare("icmp ult", from_low, b.like(number, high - low))
+            test = b.splat(test, b.lanes)
+            inside = test if inside is None else b.binary("and", inside, test)
+        self.mask = inside if outside is None else b.binary("and", outside, inside)
+        value = self.load(load.array, load.at, s.dtype, b.lanes)
+        self.mask = outside
+        return b.select(inside, value, self.operand(fill))
 
     def _writes(self, level: int) -> list[Step]:
         return [
@@ -366,6 +499,10 @@ class _Writer:
     def _plan_scratch(self) -> None:
         """Keep costly values that a later level needs in an array that is written later still."""
         hosts = [s for s in self.k.steps if s.role == "full" and s.id in self.k.stores]
+        if self.k.products is not None and self.k.products.id not in self.k.stores:
+            made = self.steps[self.k.products.id]
+            self.scratch[made.id] = next(t.id for t in hosts if t.dtype == made.dtype)
+            return  # such a kernel has one level
         top = max(s.level for s in self.k.steps)
         while top:
             last: dict[int, int] = {}
@@ -488,3 +625,25 @@ class _Writer:
 
 def _short(kind: str) -> str:
     return {"float": "f32", "double": "f64"}.get(kind, kind)
+
+
+def transposed(b: Builder, rows: list[Value]) -> list[Value]:
+    """The columns of a square of vectors: halves change places, then their halves, and so on."""
+    n = len(rows)
+    half = n // 2
+    while half:
+        picks = [
+            ", ".join(f"i32 {(j & ~half) + shift + (n if j & half else 0)}" for j in range(n))
+            for shift in (0, half)
+        ]
+        made = list(rows)
+        for i in range(n):
+            if i & half:
+                continue
+            x, y = rows[i], rows[i + half]
+            for place, pick in zip((i, i + half), picks, strict=True):
+                text = f"shufflevector {x.type} {x.text}, {y.type} {y.text}, <{n} x i32> <{pick}>"
+                made[place] = b.emit(text, x.dtype, n)
+        rows = made
+        half //= 2
+    return rows
