@@ -38,6 +38,12 @@ _OPTIONS: dict[str, tuple[Any, str]] = {
     "numpy_dtype_promotion": ("standard", "'strict': operands of two dtypes are an error"),
     "numpy_rank_promotion": ("allow", "'warn' or 'raise' where ranks differ in broadcasting"),
     "log_compiles": (False, "log each trace of a jitted function, with its signature"),
+    "enable_compilation_cache": (True, "keep compiled code on disk for other processes"),
+    "compilation_cache_dir": (
+        None,
+        "where compiled code is kept; None: $FX_CACHE_DIR, else $XDG_CACHE_HOME/fx or ~/.cache/fx",
+    ),
+    "compilation_cache_max_size": (1 << 28, "bytes of compiled code kept on disk at most"),
 }
 _CHOICES = {
     "cpu_backend": ("llvm", "numpy"),
@@ -122,13 +128,17 @@ class Config:
         for name, value in values.items():
             self._check(name, value)
         saved, count = self._scoped.values, _detours_of(values)
-        self._scoped.values = {**saved, **values}
-        add_detours(count)
-        try:
+        counted = 0
+        try:  # Ctrl-C may raise after any call
+            self._scoped.values = {**saved, **values}
+            with detours_lock:
+                detours[0] += count
+                counted = count
             yield
         finally:
-            add_detours(-count)
             self._scoped.values = saved
+            with detours_lock:
+                detours[0] -= counted
 
     def scoped(self) -> dict[str, Any]:
         """This thread's overrides, for a thread that works on its behalf (see `scope`)."""

@@ -426,6 +426,7 @@ def jit(
     _as_tuple(donate_argnums, int, "donate_argnums")
     _as_tuple(donate_argnames, str, "donate_argnames")
     nums, names = _both_ways(fun, nums, names)
+    get_backend()  # imports the compiler, which the first call then need not do
     if in_shardings is None and out_shardings is None:
         return JitFunction(fun, nums, names, inline)
     function = constrained(fun, in_shardings, out_shardings, nums)

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fx import errors
-from fx.config import add_detours
+from fx.config import detours, detours_lock
 from fx.core.array import Array, to_array
 from fx.core.avals import ShapedArray
 from fx.core.ir import Atom, Eqn, Jaxpr, Literal, Var
@@ -142,23 +142,30 @@ def check_alive(tracer: Tracer) -> None:
 
 @contextlib.contextmanager
 def push(trace: Trace) -> Iterator[Any]:
-    """Make a trace the innermost one for the duration of a block."""
+    """Make a trace the innermost one for the duration of a block.
+
+    Ctrl-C may raise after any call: what is changed is changed inside the `try`, and nothing is
+    called before it is put back.
+    """
     saved_level, saved_dynamic = state.level, state.dynamic
-    state.level = trace.level = saved_level + 1
-    trace.alive = True
-    dynamic = trace if isinstance(trace, StagingTrace) and trace.dynamic else None
-    if dynamic is not None:
-        state.dynamic = dynamic
-        add_detours(1)
+    counted = False
     try:
+        state.level = trace.level = saved_level + 1
+        trace.alive = True
+        if isinstance(trace, StagingTrace) and trace.dynamic:
+            state.dynamic = trace
+            with detours_lock:
+                detours[0] += 1
+                counted = True
         yield trace
     finally:
+        state.level, state.dynamic = saved_level, saved_dynamic
         trace.alive = False
+        if counted:
+            with detours_lock:
+                detours[0] -= 1
         if state.ended is not None:
             state.ended.append(weakref.ref(trace))
-        state.level, state.dynamic = saved_level, saved_dynamic
-        if dynamic is not None:
-            add_detours(-1)
 
 
 @contextlib.contextmanager

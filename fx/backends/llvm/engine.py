@@ -1,40 +1,58 @@
 """LLVM for the host: text in, addresses out.
 
-All kernels of a program are compiled as one module, which spares the fixed cost of each, and a
-kernel whose text was compiled before is not compiled again. Compiled code lives as long as the
-process.
+Each kernel is compiled as a module of its own, on all cores, unless this process knows its text or
+the disk has its object code. Those that a program lacks are linked together. Compiled code lives
+as long as the process.
 """
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
+import itertools
+import os
 import threading
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import llvmlite
 import llvmlite.binding as llvm
+
+from fx.backends.llvm.cache import disk_cache
+
+# Part of the key of object code on disk. What determines the code of a kernel is its text and
+# what is done to that here: count up when `optimized` or the target's options change.
+PIPELINE = 1
 
 
 class _Engine:
+    """The linker of this process, and the description of its machine."""
+
     def __init__(self) -> None:
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
-        target = llvm.Target.from_default_triple()
+        self.target = llvm.Target.from_default_triple()
         features = llvm.get_host_cpu_features()
-        self.machine = target.create_target_machine(
-            cpu=llvm.get_host_cpu_name(), features=features.flatten(), opt=1
-        )
-        self.jit = llvm.create_lljit_compiler(self.machine)
-        self.triple = target.triple
+        self.cpu, self.features = llvm.get_host_cpu_name(), features.flatten()
+        self.machines = [self.new_machine()]
+        self.jit = llvm.create_lljit_compiler(self.new_machine())
+        self.triple = self.target.triple
         # Lanes of a float32 vector in one register.
         self.lanes = 16 if features.get("avx512f") else 8 if features.get("avx2") else 4
-        self.lock = threading.Lock()
-        self.count = 0
+        self.registers = 32 if features.get("avx512f") or "aarch64" in self.triple else 16
+        self.numbers = itertools.count()
         self.trackers: list[object] = []  # keep compiled code alive
+        known = (PIPELINE, llvmlite.__version__, llvm.llvm_version_info, self.triple, self.cpu)
+        self.identity = repr((*known, self.features)).encode()
+
+    def new_machine(self) -> Any:
+        return self.target.create_target_machine(cpu=self.cpu, features=self.features, opt=1)
 
 
 _engine: list[_Engine] = []
 _making = threading.Lock()
-_addresses: dict[str, int] = {}  # digest of a kernel's text -> its address
+_addresses: dict[str, int] = {}  # name of a kernel, a digest of its text -> its address
 
 
 def engine() -> _Engine:
@@ -51,10 +69,23 @@ def lanes() -> int:
     return engine().lanes
 
 
-def optimized(text: str) -> llvm.ModuleRef:
-    """Parse, verify and optimize a module."""
+def registers() -> int:
+    """How many vector registers this machine has."""
+    return engine().registers
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+# ------------------------------------------------------------------ text to object code
+def optimized(text: str, machine: Any = None) -> llvm.ModuleRef:
+    """Parse, verify and optimize a module, in a context of its own."""
     e = engine()
-    module = llvm.parse_assembly(f'target triple = "{e.triple}"\n{text}')
+    module = llvm.parse_assembly(f'target triple = "{e.triple}"\n{text}', llvm.create_context())
     module.verify()
     # Kernels come as vectors with their invariants hoisted: little is left to improve, and the
     # usual pipeline takes twice as long as these for the same speed.
@@ -63,42 +94,108 @@ def optimized(text: str) -> llvm.ModuleRef:
     passes.add_new_gvn_pass()
     passes.add_simplify_cfg_pass()
     options = llvm.create_pipeline_tuning_options(speed_level=2)
-    passes.run(module, llvm.create_pass_builder(e.machine, options))
+    passes.run(module, llvm.create_pass_builder(machine or e.machines[0], options))
     return module
 
 
+def _unlocked_emit() -> Any:
+    """LLVM's emission of object code without llvmlite's lock, which lets one thread at a time
+    into LLVM; modules in contexts of their own with machines of their own are independent."""
+    try:
+        emit = ctypes.CDLL(llvm.ffi.lib._name).LLVMPY_TargetMachineEmitToMemory
+    except (AttributeError, OSError):
+        return None
+    emit.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]
+    emit.restype = llvm.ffi.LLVMMemoryBufferRef
+    return emit
+
+
+_emit = _unlocked_emit()
+
+
+def _object_code(text: str) -> bytes:
+    """The object code of a module."""
+    e = engine()
+    try:
+        machine = e.machines.pop()  # of the calling thread as long as it works
+    except IndexError:
+        machine = e.new_machine()
+    try:
+        module = optimized(text, machine)
+        if _emit is None:
+            return machine.emit_object(module)
+        lib = llvm.ffi.lib
+        error = ctypes.c_char_p()
+        held = [ctypes.cast(x._ptr, ctypes.c_void_p) for x in (machine, module)]  # pyright: ignore
+        buffer = _emit(*held, 1, ctypes.byref(error))
+        if not buffer:
+            raise RuntimeError(f"LLVM could not emit code: {error.value}")
+        try:
+            start, size = lib.LLVMPY_GetBufferStart(buffer), lib.LLVMPY_GetBufferSize(buffer)
+            return ctypes.string_at(start, size)  # pyright: ignore[reportArgumentType]
+        finally:
+            lib.LLVMPY_DisposeMemoryBuffer(buffer)
+    finally:
+        e.machines.append(machine)
+
+
+def _objects(texts: Sequence[str]) -> list[bytes]:
+    """The object code of modules: from the disk, or compiled on all cores."""
+    e, disk = engine(), disk_cache()
+    keys = [hashlib.blake2b(e.identity + t.encode(), digest_size=20).hexdigest() for t in texts]
+    found = [disk and disk.get(key) for key in keys]
+
+    def make(i: int) -> bytes:
+        made = _object_code(texts[i])
+        if disk:
+            disk.put(keys[i], made)
+        return made
+
+    missing = [i for i, code in enumerate(found) if not code]
+    # The longest first, so that no thread starts one when the others are done.
+    missing.sort(key=lambda i: -len(texts[i]))
+    threads = min(cores(), len(missing))
+    if threads > 1:
+        with ThreadPoolExecutor(threads) as pool:
+            new = list(pool.map(make, missing))
+    else:
+        new = [make(i) for i in missing]
+    for i, code in zip(missing, new, strict=True):
+        found[i] = code
+    return [code for code in found if code]
+
+
+def _link(objects: Sequence[bytes], names: Iterable[str]) -> dict[str, int]:
+    """Addresses of functions in object code."""
+    e = engine()
+    library = llvm.JITLibraryBuilder().add_current_process()
+    for code in objects:
+        library.add_object_img(code)
+    names = list(names)
+    for name in names:
+        library.export_symbol(name)
+    tracker = library.link(e.jit, f"fx{next(e.numbers)}")
+    e.trackers.append(tracker)
+    return {name: tracker[name] for name in names}
+
+
+# ------------------------------------------------------------------ what the others call
 def compile_module(text: str, names: Iterable[str]) -> dict[str, int]:
     """Addresses of functions of a module."""
-    e = engine()
-    with e.lock:
-        module = optimized(text)
-        library = llvm.JITLibraryBuilder().add_ir(module).add_current_process()
-        for name in names:
-            library.export_symbol(name)
-        e.count += 1
-        tracker = library.link(e.jit, f"fx{e.count}")
-        e.trackers.append(tracker)
-        return {name: tracker[name] for name in names}
+    return _link(_objects([text]), names)
 
 
-def module_text(kernels: Sequence[tuple[str, dict[str, str]]]) -> tuple[str, list[str]]:
-    """One module of several kernels, and the names of their functions."""
-    names, bodies = [], []
-    declared: dict[str, str] = {}
-    for body, needs in kernels:
-        name = "k" + hashlib.blake2b(body.encode(), digest_size=12).hexdigest()
-        if name not in names:
-            bodies.append(body.replace("@KERNEL", f"@{name}"))
-            declared.update(needs)
-        names.append(name)
-    return "\n".join([*declared.values(), *bodies]), names
+def kernel_module(body: str, declared: dict[str, str]) -> tuple[str, str]:
+    """A kernel's function, named by its digest, and the module of that alone."""
+    name = "k" + hashlib.blake2b(body.encode(), digest_size=16).hexdigest()
+    return name, "\n".join([*declared.values(), body.replace("@KERNEL", f"@{name}")])
 
 
 def compile_kernels(kernels: Sequence[tuple[str, dict[str, str]]]) -> list[int]:
-    """The address of each kernel, given as (body, declarations)."""
-    _, names = module_text(kernels)
-    new = {n: k for n, k in zip(names, kernels, strict=True) if n not in _addresses}
+    """The address of each kernel, given as (body, declarations); equal ones are one."""
+    modules = [kernel_module(*k) for k in kernels]
+    new = {name: text for name, text in modules if name not in _addresses}
     if new:
-        text, wanted = module_text(list(new.values()))
-        _addresses.update(compile_module(text, list(dict.fromkeys(wanted))))
-    return [_addresses[n] for n in names]
+        # Two threads that lack the same kernel both compile it; either result will do.
+        _addresses.update(_link(_objects(list(new.values())), new))
+    return [_addresses[name] for name, _ in modules]
