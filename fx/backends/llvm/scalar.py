@@ -224,34 +224,38 @@ def _bounded(b: Builder, op: str, x: Value) -> Value:
     """The polynomial, or where a lane is out of its range the C library for all lanes."""
     y = polynomials.BOUNDED[op](b, x)
     big = b.compare("fcmp oge", b.intrinsic("fabs", x), b.like(x, _BOUND))
-    if x.lanes > 1:
-        name = f"llvm.vector.reduce.or.v{x.lanes}i1"
-        big = b.emit(b.call(name, "i1", big), BOOL, 1)
-    slow, done, before = b.name("slow"), b.name("done"), b.name("near")
-    b.line(f"br label %{before}")
-    b.label(before)
-    b.line(f"br i1 {big.text}, label %{slow}, label %{done}")
-    b.label(slow)
-    z = _library(b, op, [x])
-    b.line(f"br label %{done}")
-    b.label(done)
-    return b.emit(f"phi {y.type} [{y.text}, %{before}], [{z.text}, %{slow}]", y.dtype, y.lanes)
+    return b.where_any(big, lambda: _library(b, op, [x]), y)
 
 
 def _library(b: Builder, op: str, args: Sequence[Value]) -> Value:
+    """A function of the C library, in each lane."""
     x = args[0]
     function = _LIBRARY[op] + ("f" if x.dtype == F32 else "")
-    kind = type_name(x.dtype, 1)
     if x.lanes == 1:
-        return b.emit(b.call(function, kind, *args), x.dtype, 1)
-    text = "poison"
-    for i in range(x.lanes):
-        parts = [b.emit(f"extractelement {a.type} {a.text}, i32 {i}", a.dtype, 1) for a in args]
-        one = b.emit(b.call(function, kind, *parts), x.dtype, 1)
-        text = b.emit(
-            f"insertelement {x.type} {text}, {kind} {one.text}, i32 {i}", x.dtype, x.lanes
-        ).text
-    return Value(text, x.dtype, x.lanes)
+        return b.emit(b.call(function, x.type, *args), x.dtype, 1)
+    (y,) = b.outlined(function, lambda inner, *vectors: [_each(inner, function, vectors)], *args)
+    return y
+
+
+def _each(b: Builder, function: str, args: Sequence[Value]) -> Value:
+    """A loop over the lanes, in memory: a call for each of them takes long to compile."""
+    x = args[0]
+    one = type_name(x.dtype, 1)
+    places = [b.integer(f"alloca {x.type}") for _ in args]
+    for place, a in zip(places, args, strict=True):
+        b.line(f"store {a.type} {a.text}, ptr {place}")
+    b.line("br label %lane")
+    b.label("lane")
+    b.line("%i = phi i64 [0, %entry], [%next, %lane]")
+    lanes = [b.integer(f"getelementptr {one}, ptr {place}, i64 %i") for place in places]
+    values = [b.emit(f"load {one}, ptr {lane}", x.dtype, 1) for lane in lanes]
+    y = b.emit(b.call(function, one, *values), x.dtype, 1)
+    b.line(f"store {one} {y.text}, ptr {lanes[0]}")
+    b.line("%next = add nuw i64 %i, 1")
+    b.line(f"%more = icmp ult i64 %next, {x.lanes}")
+    b.line("br i1 %more, label %lane, label %done")
+    b.label("done")
+    return b.emit(f"load {x.type}, ptr {places[0]}", x.dtype, x.lanes)
 
 
 def convert(b: Builder, x: Value, dtype: np.dtype) -> Value:
