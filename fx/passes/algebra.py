@@ -164,10 +164,28 @@ def _integer_pow(r: Rewriter, eqn: Eqn) -> Atom | None:
     return eqn.invars[0] if eqn.params["y"] == 1 else None
 
 
-def _same(r: Rewriter, eqn: Eqn) -> Atom | None:
-    """max, min, and, or of something with itself."""
+def _extremum(r: Rewriter, eqn: Eqn) -> Atom | None:
+    """max or min, of something with itself or with the end of its dtype."""
     x, y = eqn.invars
-    return x if x is y else None
+    if x is y:
+        return x
+    end = _end(x.aval.dtype, eqn.primitive.name == "min")
+    for a, b in ((x, y), (y, x)):
+        known = uniform(r, b)
+        if known is not None and end is not None and known.val == end:
+            return _like(r, eqn, a)
+    return None
+
+
+@functools.cache
+def _end(dtype: np.dtype, upper: bool) -> Any:
+    """The largest or smallest number of a dtype, None where there is none."""
+    if dtypes.is_floating(dtype):
+        end = np.asarray(math.inf if upper else -math.inf).astype(dtype)
+        return end if np.isinf(end) else None
+    if dtype.kind not in "iu":
+        return None
+    return np.iinfo(dtype).max if upper else np.iinfo(dtype).min
 
 
 def _and(r: Rewriter, eqn: Eqn) -> Atom | None:
@@ -217,6 +235,27 @@ def _not(r: Rewriter, eqn: Eqn) -> Atom | None:
 def _shift(r: Rewriter, eqn: Eqn) -> Atom | None:
     x, by = eqn.invars
     return _like(r, eqn, x) if _is(r, by, 0) else None
+
+
+_OPPOSITE = {"lt": "ge", "ge": "lt", "gt": "le", "le": "gt"}
+_MIRRORED = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le"}
+
+
+def _compare(r: Rewriter, eqn: Eqn) -> Atom | None:
+    """A count (`iota`) against a number outside of its range, such as a position against 0."""
+    (x, y), name = eqn.invars, eqn.primitive.name
+    if r.made_by(y, "iota") is not None:
+        x, y, name = y, x, _MIRRORED[name]
+    count, known = r.made_by(x, "iota"), uniform(r, y)
+    if count is None or known is None or x.aval.dtype.kind not in "iu":
+        return None
+    last, number = x.aval.shape[count.params["dimension"]] - 1, int(known.val)
+    if last > np.iinfo(x.aval.dtype).max:
+        return None  # it wraps around
+    always = {"lt": last < number, "le": last <= number, "gt": number < 0, "ge": number <= 0}
+    if always[name]:
+        return _number(r, eqn, True)
+    return _number(r, eqn, False) if always[_OPPOSITE[name]] else None
 
 
 # ------------------------------------------------------------------ choices
@@ -300,8 +339,12 @@ _SIMPLIFY: dict[str, Simplify] = {
     "square": _even,
     "conj": _twice_is_nothing,
     "integer_pow": _integer_pow,
-    "max": _same,
-    "min": _same,
+    "max": _extremum,
+    "min": _extremum,
+    "lt": _compare,
+    "le": _compare,
+    "gt": _compare,
+    "ge": _compare,
     "and": _and,
     "or": _or,
     "xor": _xor,

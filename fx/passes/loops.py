@@ -71,28 +71,64 @@ def _scan_constants(r: Rewriter, eqn: Eqn) -> bool:
     still = [not m for m in moves]
     consts += _chosen(carry, still)
     const_vars += _chosen(carry_vars, still)
+    # Outputs that are the same in every step, and those that are the same as others.
     values = dict(zip(const_vars, consts, strict=True))
-    # Outputs that are the same in every step.
     fixed = [out if isinstance(out, Literal) else values.get(out) for out in jaxpr.outvars[k:]]
-    varies = [x is None for x in fixed]
+    first: dict[Atom, Var] = {}
+    for var, out, atom in zip(eqn.outvars[k:], jaxpr.outvars[k:], fixed, strict=True):
+        if atom is None:
+            first.setdefault(out, var)
+    ys = list(zip(eqn.outvars[k:], jaxpr.outvars[k:], strict=True))
+    wanted_ys = [first.get(out) is var for var, out in ys]
+    # Inputs that are the same in every step.
+    repeating = [_repeated(r, x) for x in xs]
+    inside = [e for e in (_row(v, e) for v, e in zip(x_vars, repeating, strict=True)) if e]
+    for x in repeating:
+        if x is not None:
+            consts.append(x.invars[0])
+    const_vars += [e.invars[0] for e in inside]
+    sliced = [x is None for x in repeating]
+    xs, x_vars = _chosen(xs, sliced), _chosen(x_vars, sliced)
     new, kept = _fixed(consts, const_vars)
-    repeated, wanted = _fixed(xs, x_vars)
-    if all(moves) and all(varies) and all(kept) and all(wanted):
+    doubled, wanted = _fixed(xs, x_vars)
+    if all((*moves, *wanted_ys, *sliced, *kept, *wanted)):
         return False
     operands = [*_chosen(consts, kept), *_chosen(carry, moves), *_chosen(xs, wanted)]
     invars = [*_chosen(const_vars, kept), *_chosen(carry_vars, moves), *_chosen(x_vars, wanted)]
-    body = renamed(jaxpr, {**new, **repeated}, invars)
-    body.outvars = _chosen(body.outvars, [*moves, *varies])
-    outs = _chosen(eqn.outvars, [*moves, *varies])
+    whole = Jaxpr(
+        jaxpr.invars, jaxpr.outvars, [*inside, *jaxpr.eqns], jaxpr.constvars, jaxpr.consts
+    )
+    body = renamed(whole, {**new, **doubled}, invars)
+    body.outvars = _chosen(body.outvars, [*moves, *wanted_ys])
+    outs = _chosen(eqn.outvars, [*moves, *wanted_ys])
     params = {**eqn.params, "jaxpr": body, "counts": (sum(kept), sum(moves))}
     r.keep(Eqn(eqn.primitive, operands, outs, params, eqn.source))
     r.changed = True
     for var, atom in zip(_chosen(eqn.outvars[:k], still), _chosen(carry, still), strict=True):
         r.replace(var, atom)
-    for var, atom in zip(eqn.outvars[k:], fixed, strict=True):
+    for (var, out), atom in zip(ys, fixed, strict=True):
         if atom is not None:
             r.replace(var, _stacked(r, atom, eqn.params["length"]))
+        elif first[out] is not var:
+            r.replace(var, first[out])
     return True
+
+
+def _repeated(r: Rewriter, x: Atom) -> Eqn | None:
+    """The equation that repeats something along the axis that a scan runs over."""
+    eqn = r.made_by(x, "broadcast_in_dim")
+    return eqn if eqn is not None and 0 not in eqn.params["broadcast_dimensions"] else None
+
+
+def _row(var: Var, eqn: Eqn | None) -> Eqn | None:
+    """The same inside the body, for one step: an equation for a variable that was sliced."""
+    if eqn is None:
+        return None
+    params = {
+        "shape": eqn.params["shape"][1:],
+        "broadcast_dimensions": tuple(d - 1 for d in eqn.params["broadcast_dimensions"]),
+    }
+    return Eqn(eqn.primitive, (Var(eqn.invars[0].aval),), (var,), params, eqn.source)
 
 
 def _stacked(r: Rewriter, atom: Atom, length: int) -> Atom:

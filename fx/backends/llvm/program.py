@@ -20,7 +20,8 @@ from fx.core.primitive import P
 from fx.kernel.fuse import Cluster, Fusion, storage
 from fx.kernel.graph import NATIVE, Graph, Node, contiguous, resolve
 from fx.kernel.loops import Affine, Kernel, Load, Step, make_kernel
-from fx.transforms.dce import dce, has_effects
+from fx.passes import optimize
+from fx.transforms.dce import has_effects
 from fx.util import fp_enter, fp_exit
 
 ndarray = np.ndarray
@@ -72,7 +73,7 @@ def build_graph(jaxpr: Jaxpr) -> tuple[Graph, list[Node], list[tuple[Node, Any]]
         return [read(a) for a in jaxpr.outvars]
 
     inputs = [graph.input(v.aval.shape, v.aval.dtype) for v in jaxpr.invars]
-    outputs = run(dce(jaxpr), inputs)
+    outputs = run(optimize(jaxpr), inputs)
     return graph, inputs, constants, outputs
 
 
