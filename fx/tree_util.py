@@ -16,6 +16,7 @@ from fx.tree import all as tree_all
 from fx.tree import broadcast as tree_broadcast
 from fx.tree import flatten as tree_flatten
 from fx.tree import flatten_with_path as tree_flatten_with_path
+from fx.tree import leaves
 from fx.tree import leaves as tree_leaves
 from fx.tree import leaves_with_path as tree_leaves_with_path
 from fx.tree import map as tree_map
@@ -40,6 +41,7 @@ __all__ = [
     "flatten_one_level_with_keys",
     "is_tree_node",
     "keystr",
+    "leaves",
     "register_dataclass",
     "register_pytree_node",
     "register_pytree_node_class",

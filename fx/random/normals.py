@@ -11,8 +11,9 @@ import numpy as np
 from fx import dtypes
 from fx.core.array import Array
 from fx.core.primitive import P, lit
-from fx.errors import public
+from fx.errors import FxValueError, ShapeError, public
 from fx.lax.arguments import broadcast
+from fx.numpy import linalg, matmul, sqrt
 from fx.random.arguments import (
     ArrayLike,
     draw_unit,
@@ -294,3 +295,58 @@ def orthogonal(
         return frame
     order = (*range(len(size)), len(size) + 1, len(size))
     return P.transpose(frame, permutation=order)
+
+
+@public
+def multivariate_normal(
+    key: ArrayLike,
+    mean: ArrayLike,
+    cov: ArrayLike,
+    shape: Sequence[int] | None = None,
+    dtype: Any = None,
+    method: str = "cholesky",
+) -> Array:
+    """Normal vectors of given mean and covariance: mean + factor z with factor factor^T = cov.
+
+    Args:
+        key: a random key.
+        mean: of shape (..., n).
+        cov: symmetric positive semidefinite matrices of shape (..., n, n). With "cholesky" they
+            must be definite, else the results are NaN.
+        shape: of the array of vectors; that of the leading axes of mean and cov if None.
+        dtype: a floating dtype; the default one if None.
+        method: how to factor cov: "cholesky", "eigh" or "svd".
+
+    Returns:
+        An array of shape `(*shape, n)`.
+
+    Raises:
+        FxValueError: the method is another one.
+        ShapeError: mean is no vector, cov no matrix, or their shapes do not fit.
+        FxTypeError: the dtype is not floating; not a key.
+
+    Example:
+        >>> import fx, fx.numpy as jnp
+        >>> fx.random.multivariate_normal(fx.random.key(0), jnp.zeros(2), jnp.eye(2)).shape
+        (2,)
+    """
+    name = "multivariate_normal"
+    if method not in ("cholesky", "eigh", "svd"):
+        raise FxValueError(f"random.{name}: method must be 'cholesky', 'eigh' or 'svd'.")
+    key = single_key(name, key)
+    kind = float_dtype(name, dtype, mean, cov)
+    center, matrix = (parameter(name, what, x, kind) for what, x in (("mean", mean), ("cov", cov)))
+    if not center.ndim or matrix.ndim < 2 or matrix.shape[-2:] != center.shape[-1:] * 2:
+        raise ShapeError(
+            f"random.{name} expects mean of shape (..., n) and cov of shape (..., n, n), got "
+            f"{center.shape} and {matrix.shape}."
+        )
+    size = sample_shape(name, shape, center.shape[:-1], matrix.shape[:-2])
+    factor: Any
+    if method == "cholesky":
+        factor = linalg.cholesky(matrix)
+    else:
+        values, vectors = linalg.eigh(matrix) if method == "eigh" else linalg.svd(matrix)[1::-1]
+        factor = vectors * sqrt(values)[..., None, :]
+    z = draw_normal(key, (*size, center.shape[-1]), kind)
+    return center + matmul(factor, z[..., None])[..., 0]

@@ -16,13 +16,21 @@ from tests.differential.harness import (
     staged_results_of_fx,
 )
 from tests.differential.known_differences import KNOWN_DIFFERENCES
-from tests.differential.rows import arithmetic, control, linalg, reductions, shapes, special
+from tests.differential.rows import (
+    arithmetic,
+    control,
+    linalg,
+    polynomials,
+    reductions,
+    shapes,
+    special,
+)
 
 pytest.importorskip("jax")
 
 TABLES = {
     module.__name__.rsplit(".", 1)[-1]: module.ROWS
-    for module in (arithmetic, control, linalg, reductions, shapes, special)
+    for module in (arithmetic, control, linalg, polynomials, reductions, shapes, special)
 }
 CHUNK = 40  # rows that JAX compiles in one piece
 

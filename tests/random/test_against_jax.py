@@ -166,6 +166,22 @@ NEAR = {
     "generalized_normal": (lambda r, k: r.generalized_normal(k, 1.5, (N,)), 5e-6),
     "orthogonal": (lambda r, k: r.orthogonal(k, 7, (2,)), 2e-6),
     "orthogonal rows": (lambda r, k: r.orthogonal(k, 3, m=7), 2e-6),
+    "multivariate_normal": (
+        lambda r, k: r.multivariate_normal(k, ramp(2), f32(2, 0.5, 0.5, 1).reshape(2, 2), (N,)),
+        2e-6,
+    ),
+    "multivariate_normal eigh": (
+        lambda r, k: r.multivariate_normal(
+            k, ramp(6).reshape(3, 2), f32(2, 0.5, 0.5, 1).reshape(2, 2), method="eigh"
+        ),
+        2e-6,
+    ),
+    "multivariate_normal svd": (
+        lambda r, k: r.multivariate_normal(
+            k, ramp(2), f32(2, 0.5, 0.5, 1).reshape(2, 2), (5,), method="svd"
+        ),
+        2e-6,
+    ),
     "ball": (lambda r, k: r.ball(k, 3, 2.5, (N,)), 2e-6),
 }
 

@@ -193,3 +193,18 @@ def test_refusals_say_what_to_do():
 def test_every_public_function_has_an_example():
     for name in random.__all__:
         assert ">>>" in getattr(random, name).__doc__, name
+
+
+def test_multivariate_normal_checks_its_parameters():
+    draw = random.multivariate_normal
+    eye = np.eye(2, dtype=np.float32)
+    assert draw(KEY, np.zeros((3, 2), np.float32), eye).shape == (3, 2)
+    assert draw(KEY, np.zeros(2), eye).dtype == np.float64
+    assert draw(KEY, np.zeros(2), eye, (4,), "bfloat16").dtype == fx.numpy.bfloat16
+    for mean, cov in ((0.0, eye), (np.zeros(3), eye), (np.zeros(2), np.ones(2))):
+        with pytest.raises(ShapeError, match="mean of shape"):
+            draw(KEY, mean, cov)
+    with pytest.raises(ShapeError, match="does not broadcast"):
+        draw(KEY, np.zeros((3, 2)), eye, (2,))
+    with pytest.raises(FxValueError, match="'svd'"):
+        draw(KEY, np.zeros(2), eye, method="qr")
