@@ -66,6 +66,9 @@ REAL_ONLY = frozenset(
         "rem",
         "fma",
         "nextafter",
+        "erf_inv",
+        "lgamma",
+        "digamma",
     ]
 )
 # Functions of float32 whose every rounding is fixed.

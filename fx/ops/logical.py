@@ -310,8 +310,28 @@ class BitcastConvertType(Primitive):
         return xp.ascontiguousarray(x).reshape(-1).view(new_dtype).reshape(shape)
 
     def lower(self, graph: Any, args: Sequence[Any], out: Any, *, new_dtype: np.dtype) -> Any:
-        same = args[0].dtype.itemsize == new_dtype.itemsize
-        return graph.map("bitcast", *args, dtype=new_dtype) if same else None
+        (x,), old, new = args, args[0].dtype.itemsize, new_dtype.itemsize
+        if old == new:
+            return graph.map("bitcast", x, dtype=new_dtype)
+        whole, result = np.dtype(f"u{old}"), np.dtype(f"u{new}")
+        bits = graph.map("bitcast", x, dtype=whole)
+        if bits is None:
+            return None
+        n = len(x.shape)
+        if old > new:  # the low part first
+            which = graph.iota(out.shape, n, whole)
+            places = graph.map("mul", which, graph.constant(whole.type(8 * new)))
+            bits = graph.view(bits, out.shape, range(n))
+            part = graph.map("shift_right_logical", bits, places)
+            return graph.map("bitcast", graph.map("convert", part, dtype=result), dtype=new_dtype)
+        total = None
+        axes, steps = (*range(n - 1), None), (1,) * n
+        for i in range(new // old):
+            part = graph.view(bits, out.shape, axes, steps, (*(0,) * (n - 1), i))
+            part = graph.map("convert", part, dtype=result)
+            part = graph.map("shift_left", part, graph.constant(result.type(8 * old * i)))
+            total = part if total is None else graph.map("or", total, part)
+        return graph.map("bitcast", total, dtype=new_dtype)
 
     def jvp(self, primals: Any, out: Any, tangents: Any, **params: Any) -> Any:
         return None
@@ -350,6 +370,45 @@ class ReducePrecision(Unary):
         wide = xp.where(size > largest, xp.copysign(np.inf, wide), wide)
         wide = xp.where(size < smallest, xp.copysign(0.0, wide), wide)
         return xp.where(xp.isnan(x), x, wide.astype(x.dtype).reshape(x.shape)).astype(x.dtype)
+
+    def lower(
+        self,
+        graph: Any,
+        args: Sequence[Any],
+        out: Any,
+        *,
+        exponent_bits: int,
+        mantissa_bits: int,
+    ) -> Any:
+        (x,), dtype = args, args[0].dtype
+        whole = np.dtype(f"u{dtype.itemsize}")
+        full = dtypes.finfo(dtype).nmant
+        bits = graph.map("bitcast", x, dtype=whole)
+        if bits is None:
+            return None
+
+        def number(value: int) -> Any:
+            return graph.constant(whole.type(value))
+
+        wide, drop = x, max(full - mantissa_bits, 0)
+        if drop:
+            odd = graph.map("shift_right_logical", bits, number(drop))
+            odd = graph.map("and", odd, number(1))
+            half = graph.map("add", odd, number((1 << (drop - 1)) - 1))
+            kept = number((1 << 8 * dtype.itemsize) - (1 << drop))
+            near = graph.map("and", graph.map("add", bits, half), kept)
+            near = graph.map("bitcast", near, dtype=dtype)
+            wide = graph.map("select", graph.map("is_finite", x), x, near)
+        sign = graph.map("and", bits, number(1 << (8 * dtype.itemsize - 1)))
+        infinity = graph.map("or", sign, number(int(np.array(np.inf, dtype).view(whole))))
+        with np.errstate(over="ignore"):
+            largest = dtype.type(2.0 ** (2 ** (exponent_bits - 1) - 1) * (2 - 2.0**-mantissa_bits))
+        smallest = dtype.type(2.0 ** (2 - 2 ** (exponent_bits - 1)))
+        size = graph.map("abs", wide)
+        for op, limit, beyond in (("gt", largest, infinity), ("lt", smallest, sign)):
+            outside = graph.map(op, size, graph.constant(limit))
+            wide = graph.map("select", outside, wide, graph.map("bitcast", beyond, dtype=dtype))
+        return wide
 
     def jvp(self, primals: Any, out: Any, tangents: Sequence[Any], **params: Any) -> Any:
         return self.bind(tangents[0], **params)

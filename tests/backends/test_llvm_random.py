@@ -193,6 +193,21 @@ def test_portable_functions(name):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["erf_inv", "lgamma", "digamma"])
+@pytest.mark.filterwarnings("ignore:.*encountered in.*:RuntimeWarning")
+def test_special_functions(name, dtype):
+    f = getattr(P, name)
+    x = sweep()[::3].astype(dtype)
+    x = x[~(x < 0) | (np.abs(x) <= 1) | (x == -np.inf)]  # elsewhere a difference may be all of it
+    ends = np.array([0, -0.0, np.inf, -np.inf, np.nan, 1, -1, -2, 2, 8, -2.5], dtype)
+    for points in (x, ends):
+        jaxpr = fx.make_jaxpr(f)(points)
+        (got,), (want,) = Program(jaxpr)([points]), NumpyBackend().compile(jaxpr)([points])
+        eps = np.finfo(dtype).eps
+        np.testing.assert_allclose(got, want, rtol=12 * eps, atol=4 * eps)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.filterwarnings("ignore:.*encountered in.*:RuntimeWarning")
 def test_nextafter(dtype):
     info = np.finfo(dtype)
@@ -227,6 +242,26 @@ def test_bits_of_numbers():
     x = np.random.default_rng(3).standard_normal(1001)
     for old, new in [("f4", "i4"), ("f4", "u4"), ("f8", "u8"), ("i4", "f4"), ("u2", "i2")]:
         same(lambda v, n=new: lax.bitcast_convert_type(v, n), (100 * x).astype(old))
+
+
+@pytest.mark.parametrize("wide", ["u8", "i8", "f8"])
+@pytest.mark.parametrize("narrow", ["u1", "i2", "u4", "f4"])
+def test_bits_of_other_widths(wide, narrow):
+    x = np.random.default_rng(4).standard_normal((5, 7)) * 1e10
+    parts = np.random.default_rng(5).integers(0, 100, (5, 7, 8 // int(narrow[1])))
+    same(lambda v: lax.bitcast_convert_type(v, narrow), x.astype(wide))
+    same(lambda v: lax.bitcast_convert_type(v, wide), parts.astype(narrow))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
+def test_reduced_precision(dtype):
+    x = sweep().astype(dtype)
+    if dtype == "float64":
+        x = x * np.linspace(0.5, 1, x.size)
+    for exponent, mantissa in [(5, 10), (8, 7), (4, 3), (8, 23), (3, 0), (11, 52)]:
+        if dtype == "float64" or exponent <= 8:
+            same(lambda v, e=exponent, m=mantissa: lax.reduce_precision(v, e, m), x)
 
 
 def test_select_of_many():

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from fx.backends.llvm import polynomials, random
-from fx.backends.llvm.builder import BOOL, F32, Builder, Value, type_name
+from fx.backends.llvm import polynomials, random, special
+from fx.backends.llvm.builder import BOOL, F32, F64, Builder, Value, type_name
 from fx.kernel.graph import PORTABLE
 
 _COMPARISONS = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
@@ -23,6 +23,7 @@ _LIBRARY = {
     "cos": "cos", "tan": "tan", "tanh": "tanh", "sinh": "sinh", "cosh": "cosh", "asin": "asin",
     "acos": "acos", "atan": "atan", "asinh": "asinh", "acosh": "acosh", "atanh": "atanh",
     "cbrt": "cbrt", "pow": "pow", "atan2": "atan2", "erf": "erf", "erfc": "erfc", "rem": "fmod",
+    "lgamma": "lgamma",
 }  # fmt: skip
 _INTRINSICS = {
     "sqrt": "sqrt",
@@ -215,9 +216,28 @@ def _float(b: Builder, op: str, args: Sequence[Value]) -> Value:
         return polynomials.FLOAT32[op](b, x)
     if x.dtype == F32 and op in polynomials.BOUNDED:
         return _bounded(b, op, x)
+    if op in _OUTLINED:
+        return b.outlined(op, _OUTLINED[op], x)[0]
     if op == "logistic":
         return polynomials.logistic_by(b, x, lambda v: _library(b, "exp", [v]))
     return _library(b, op, args)
+
+
+def _log(b: Builder, x: Value) -> Value:
+    return polynomials.log(b, x) if x.dtype == F32 else _library(b, "log", [x])
+
+
+def _erf_inv(b: Builder, x: Value) -> list[Value]:
+    return [special.erf_inv(b, x, lambda v: _log(b, v))]
+
+
+def _digamma(b: Builder, x: Value) -> list[Value]:
+    wide = convert(b, x, F64)
+    y = special.digamma(b, wide, lambda v: _log(b, v), lambda v: _library(b, "tan", [v]))
+    return [convert(b, y, x.dtype)]
+
+
+_OUTLINED = {"erf_inv": _erf_inv, "digamma": _digamma}
 
 
 def _bounded(b: Builder, op: str, x: Value) -> Value:

@@ -17,11 +17,11 @@ from fx.ops.numerics.elementwise import elementwise, polynomial, replace
 
 Array = Any  # an ndarray of the array module that the caller passes as `xp`
 
-_LARGE = 8.0  # from here on ten terms of the asymptotic series are enough
+LARGE = 8.0  # from here on ten terms of the asymptotic series are enough
 _LGAMMA_SERIES = tuple(
     b / (2 * k * (2 * k - 1)) for k, b in enumerate(tables.BERNOULLI[:10], start=1)
 )
-_DIGAMMA_SERIES = tuple(b / (2 * k) for k, b in enumerate(tables.BERNOULLI[:11], start=1))
+DIGAMMA_SERIES = tuple(b / (2 * k) for k, b in enumerate(tables.BERNOULLI[:11], start=1))
 _ZETA_SERIES = tuple(b / math.factorial(2 * k) for k, b in enumerate(tables.BERNOULLI, start=1))
 _ZETA_TERMS = 9  # added one by one before the asymptotic series
 _FACTORIALS = np.array([float(math.factorial(n)) for n in range(171)] + [np.inf])  # of 171 and up
@@ -52,14 +52,14 @@ def lgamma_of_positive(xp: ModuleType, x: Array) -> Array:
     """lgamma of a flat float64 array, for ``x >= 0`` or NaN."""
     # (x - 1/2) log(x) - x, with fewer roundings of large terms
     out = (x - 0.5) * (xp.log(x) - 1) + (tables.LOG_SQRT_2_PI - 0.5) + _lgamma_series(xp, x)
-    replace(xp, out, x < _LARGE, _lgamma_small, x)
+    replace(xp, out, x < LARGE, _lgamma_small, x)
     return out
 
 
 def _lgamma_small(xp: ModuleType, x: Array) -> Array:
     is_below = x < 1
     u, factor = xp.where(is_below, x, x - 1), xp.where(is_below, x, 1)
-    for _ in range(math.ceil(_LARGE - 3)):  # lgamma(1 + u) = lgamma(u) + log(u)
+    for _ in range(math.ceil(LARGE - 3)):  # lgamma(1 + u) = lgamma(u) + log(u)
         step = (u > 2).astype(u.dtype)  # sums with 0 and 1 cost less than `where`
         factor *= 1 + step * (u - 1)
         u -= step
@@ -82,7 +82,7 @@ def _lgamma_reflected(xp: ModuleType, x: Array, lgamma_of_minus_x: Array) -> Arr
 def stirling_error(xp: ModuleType, x: Array) -> Array:
     """``lgamma(x) - ((x - 1/2) log(x) - x + log(2 pi) / 2)`` of a flat float64 array ``x > 0``."""
     out = _lgamma_series(xp, x)
-    replace(xp, out, x < _LARGE, _stirling_error_small, x)
+    replace(xp, out, x < LARGE, _stirling_error_small, x)
     return out
 
 
@@ -118,21 +118,21 @@ def digamma(xp: ModuleType, x: Array) -> Array:
 def digamma_of_positive(xp: ModuleType, x: Array) -> Array:
     """digamma of a flat float64 array, for ``x >= 0`` or -0 or NaN."""
     out = xp.log(x) - _digamma_series(xp, x)
-    replace(xp, out, x < _LARGE, _digamma_small, x)
+    replace(xp, out, x < LARGE, _digamma_small, x)
     return out
 
 
 def log_minus_digamma(xp: ModuleType, x: Array) -> Array:
     """``log(x) - digamma(x)`` of a flat float64 array ``x > 0``; no cancellation for large ones."""
     out = _digamma_series(xp, x)
-    replace(xp, out, x < _LARGE, lambda xp, x: xp.log(x) - _digamma_small(xp, x), x)
+    replace(xp, out, x < LARGE, lambda xp, x: xp.log(x) - _digamma_small(xp, x), x)
     return out
 
 
 def _digamma_small(xp: ModuleType, x: Array) -> Array:
     is_below = x < 1
     out, x = xp.where(is_below, -1 / x, 0), xp.where(is_below, x + 1, x)
-    for _ in range(math.ceil(_LARGE - 2)):  # digamma(x) = digamma(x - 1) + 1 / (x - 1)
+    for _ in range(math.ceil(LARGE - 2)):  # digamma(x) = digamma(x - 1) + 1 / (x - 1)
         step = (x > 2).astype(x.dtype)
         x -= step
         out += step / x
@@ -148,7 +148,7 @@ def _digamma_reflected(xp: ModuleType, x: Array) -> Array:
 
 def _digamma_series(xp: ModuleType, x: Array) -> Array:
     square = 1 / (x * x)
-    return 0.5 / x + square * polynomial(xp, _DIGAMMA_SERIES, square)
+    return 0.5 / x + square * polynomial(xp, DIGAMMA_SERIES, square)
 
 
 @elementwise(single=False)
