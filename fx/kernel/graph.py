@@ -194,7 +194,8 @@ class Graph:
             dtype = BOOL if op in COMPARISONS or op == "is_finite" else first
         if np.dtype(dtype) not in NATIVE:
             return None
-        how = next((a.arranged for a in args if a.arranged and a.shape), None)
+        arranged = [a.arranged for a in args if a.arranged and a.shape]
+        how = max(arranged, key=lambda a: len(a.base.shape), default=None)  # the finest
         if how is None:
             node = self._add("map", shape, dtype, op, args, attr)
             node.fluid = any(a.fluid and a.shape for a in args)

@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fx.kernel.graph import BOOL, NATIVE, Graph, Node
+from fx.kernel.graph import BOOL, NATIVE, Graph, Node, resolve
 
 # Vectors are taken to have so many elements: a rough measure serves to weigh layouts.
 _WIDTH = 16
@@ -118,11 +118,14 @@ class _Plan:
         if packed:
             per_element = 0.3 if w.strides.get(self.vector) == 1 else 1
             self.cost += 10_000 + per_element * math.prod(sizes[a] for a in w.strides)
-        elif any(w.strides[a] >= _FAR for a in self.sums if a in w.strides):
+        elif min(w.strides[a] for a in self.sums if a in w.strides) >= _FAR:
             self.cost *= 2  # rows of w far apart share few places of the caches
-        if gathered:
-            self.cost += 10_000 + 0.5 * math.prod(sizes[a] for a in x.strides)
-        elif any(x.strides[a] >= _FAR for a in self.sums if a in x.strides):
+        elements = math.prod(sizes[a] for a in x.strides)
+        if gathered and elements > resolve(x.node)[0].size:
+            self.cost = math.inf  # overlapping windows
+        elif gathered:
+            self.cost += 10_000 + 0.5 * elements
+        elif min(x.strides[a] for a in self.sums if a in x.strides) >= _FAR:
             self.cost *= 1.5
         if not self.natural:
             self.cost += 1.5 * out

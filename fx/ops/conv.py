@@ -20,6 +20,7 @@ from fx.core.primitive import Linear, P, Primitive, zeros
 from fx.errors import FxTypeError, FxValueError, ShapeError
 from fx.ops.base import check_domain
 from fx.ops.numerics import conv as numerics
+from fx.ops.windows import convolved
 from fx.util import moved, without
 
 Ints = tuple[int, ...]
@@ -132,6 +133,35 @@ class ConvGeneralDilated(Primitive):
         lhs, rhs = lhs.astype(compute, copy=False), rhs.astype(compute, copy=False)
         out = numerics.conv_general_dilated(xp, lhs, rhs, **params)
         return out.astype(preferred_element_type, copy=False)
+
+    def lower(
+        self,
+        graph: Any,
+        args: Sequence[Any],
+        out: Any,
+        *,
+        dimension_numbers: ConvDimensionNumbers,
+        feature_group_count: int,
+        batch_group_count: int,
+        precision: Any = None,
+        preferred_element_type: np.dtype | None = None,
+        **params: Any,
+    ) -> Any:
+        lhs, rhs = (
+            a if a.dtype == out.dtype else graph.map("convert", a, dtype=out.dtype) for a in args
+        )
+        if lhs is None or rhs is None:
+            return None
+        return convolved(
+            graph,
+            lhs,
+            rhs,
+            out.shape,
+            specs=dimension_numbers,
+            feature_groups=feature_group_count,
+            batch_groups=batch_group_count,
+            **params,
+        )
 
     def jvp(self, primals: Sequence[Any], out: Any, tangents: Sequence[Any], **params: Any) -> Any:
         (lhs, rhs), (t_lhs, t_rhs) = primals, tangents

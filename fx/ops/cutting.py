@@ -18,6 +18,7 @@ from fx.core.primitive import Linear, P, Primitive, instantiate, zeros
 from fx.errors import FxTypeError, FxValueError, ShapeError
 from fx.ops.base import add_axis, broadcast_to, move_axis
 from fx.ops.shape import Structural, check_axes, check_sizes
+from fx.ops.windows import padded
 from fx.util import without
 
 
@@ -145,6 +146,16 @@ class Pad(Primitive):
         out[...] = value
         out[tuple(target)] = x[tuple(source)]
         return out
+
+    def lower(
+        self,
+        graph: Any,
+        args: Sequence[Any],
+        out: Any,
+        *,
+        padding_config: tuple[tuple[int, ...], ...],
+    ) -> Any:
+        return padded(graph, *args, padding_config) if out.size else None
 
     def jvp(self, primals: Sequence[Any], out: Any, tangents: Sequence[Any], **params: Any) -> Any:
         return P.pad(*[instantiate(t, p) for t, p in zip(tangents, primals, strict=True)], **params)

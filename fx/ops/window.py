@@ -20,6 +20,7 @@ from fx.errors import FxTypeError, FxValueError, ShapeError
 from fx.ops.base import add_axis, check_domain, move_axis
 from fx.ops.conv import Ints, Padding, reach
 from fx.ops.numerics import window as numerics
+from fx.ops.windows import pooled, scattered
 
 
 def check_window(got: str, ndim: int, **params: Any) -> None:
@@ -124,6 +125,11 @@ class ReduceWindow(Primitive):
 
     def impl(self, xp: Any, x: Any, **params: Any) -> Any:
         return numerics.reduce_window(xp, x, kind=self.kind, **params)
+
+    def lower(self, graph: Any, args: Sequence[Any], out: Any, **params: Any) -> Any:
+        (x,) = args
+        fill = graph.constant(numerics.identity(self.kind, x.dtype))
+        return pooled(graph, x, self.kind, fill, shape=out.shape, **params)
 
     def identity(self, dtype: np.dtype) -> Array:
         """The value that changes no fold."""
@@ -331,6 +337,9 @@ class SelectAndScatterAdd(Select):
         if 0 in source.shape:
             return xp.zeros(operand.shape, source.dtype)
         return numerics.select_and_scatter_add(xp, source, operand, **params)
+
+    def lower(self, graph: Any, args: Sequence[Any], out: Any, **params: Any) -> Any:
+        return scattered(graph, *args, **params)
 
     def transpose(self, ct: Any, source: Any, operand: Any, **params: Any) -> list[Any]:
         return [P.select_and_gather_add(ct, operand, **params), None]
