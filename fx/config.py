@@ -37,6 +37,12 @@ _OPTIONS: dict[str, tuple[Any, str]] = {
     "debug_key_reuse": (False, "raise when a random key is consumed twice, eagerly"),
     "numpy_dtype_promotion": ("standard", "'strict': operands of two dtypes are an error"),
     "numpy_rank_promotion": ("allow", "'warn' or 'raise' where ranks differ in broadcasting"),
+    "default_device": (None, "the device that results are on; CPU devices share one memory"),
+    "default_matmul_precision": (
+        None,
+        "a hint where precision= is not given; the CPU always multiplies in full precision",
+    ),
+    "enable_custom_prng": (False, "fx.random.PRNGKey makes typed keys, as fx.random.key does"),
     "log_compiles": (False, "log each trace of a jitted function, with its signature"),
     "enable_compilation_cache": (True, "keep compiled code on disk for other processes"),
     "compilation_cache_dir": (
@@ -47,6 +53,17 @@ _OPTIONS: dict[str, tuple[Any, str]] = {
 }
 _CHOICES = {
     "cpu_backend": ("llvm", "numpy"),
+    "default_matmul_precision": (
+        None,
+        "default",
+        "fastest",
+        "high",
+        "highest",
+        "bfloat16",
+        "bfloat16_3x",
+        "tensorfloat32",
+        "float32",
+    ),
     "numpy_dtype_promotion": ("standard", "strict"),
     "numpy_rank_promotion": ("allow", "warn", "raise"),
 }
@@ -231,3 +248,39 @@ def numpy_rank_promotion(mode: str) -> contextlib.AbstractContextManager[None]:
 def log_compiles(on: bool = True) -> contextlib.AbstractContextManager[None]:
     """Log each trace of a jitted function to the logger "fx", as warnings, within a block."""
     return config.scope(log_compiles=on)
+
+
+def default_device(device: Any) -> contextlib.AbstractContextManager[None]:
+    """Run a block on a device: a `Device`, or None for the usual one.
+
+    CPU devices share one memory, so that results stay where they are.
+
+    Example:
+        >>> import fx
+        >>> with fx.default_device(fx.devices()[0]):
+        ...     x = fx.numpy.ones(2)
+    """
+    return config.scope(default_device=device)
+
+
+def default_matmul_precision(precision: str | None) -> contextlib.AbstractContextManager[None]:
+    """How exact products of matrices must be in a block: "default", "high", "highest", "bfloat16",
+    "tensorfloat32", "float32". A hint: the CPU always multiplies in full precision.
+
+    Example:
+        >>> import fx
+        >>> with fx.default_matmul_precision("float32"):
+        ...     x = fx.numpy.ones((2, 2)) @ fx.numpy.ones((2, 2))
+    """
+    return config.scope(default_matmul_precision=precision)
+
+
+def enable_custom_prng(on: bool = True) -> contextlib.AbstractContextManager[None]:
+    """Make `fx.random.PRNGKey` give typed keys within a block, as `fx.random.key` does.
+
+    Example:
+        >>> import fx
+        >>> with fx.enable_custom_prng():
+        ...     key = fx.random.PRNGKey(0)
+    """
+    return config.scope(enable_custom_prng=on)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import numpy as np
@@ -122,3 +123,20 @@ def typeof(x: Any) -> Any:
         ShapedArray(~f32[])
     """
     return x.aval if isinstance(x, Array) else to_array(x, "typeof").aval
+
+
+@public
+def live_arrays(platform: str | None = None) -> list[Array]:
+    """The arrays that there are, found by the garbage collector; for debugging.
+
+    Args:
+        platform: only "cpu" exists in this version.
+
+    Example:
+        >>> import fx, fx.numpy as jnp
+        >>> x = jnp.ones(3)
+        >>> any(x is other for other in fx.live_arrays())
+        True
+    """
+    devices(platform)
+    return [x for x in gc.get_objects() if type(x) is Array]

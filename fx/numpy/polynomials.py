@@ -10,7 +10,8 @@ from fx import dtypes
 from fx.calls.scan import scan
 from fx.core.array import Array, to_array
 from fx.errors import FxTypeError, FxValueError, ShapeError, public
-from fx.numpy import arithmetic, creation, elementary, joining, linalg, reductions
+from fx.lax import linalg
+from fx.numpy import arithmetic, creation, elementary, joining, reductions, selection
 from fx.numpy.diagonals import diag, vander
 from fx.numpy.joining import atleast_1d
 from fx.numpy.products import outer
@@ -227,6 +228,10 @@ def _constants(k: Any, times: int, dtype: Any) -> Any:
     return values
 
 
+def _eigenvalues(matrix: Any) -> Any:
+    return linalg.eig(matrix, compute_left_eigenvectors=False, compute_right_eigenvectors=False)[0]
+
+
 @public
 def poly(seq_of_zeros: Any) -> Array:
     """Coefficients of the polynomial with given zeros, or the characteristic one of a matrix.
@@ -245,7 +250,7 @@ def poly(seq_of_zeros: Any) -> Array:
     (zeros,) = promote_inexact("numpy.poly", seq_of_zeros)
     zeros = atleast_1d(zeros)
     if zeros.ndim == 2 and zeros.shape[0] == zeros.shape[1] and zeros.shape[0]:
-        zeros = linalg.eigvals(zeros)
+        zeros = _eigenvalues(zeros)
     if zeros.ndim != 1:
         raise ShapeError(
             f"numpy.poly expects a vector of zeros or a square matrix, got {zeros.aval.short()}."
@@ -288,7 +293,7 @@ def roots(p: Any, *, strip_zeros: bool = True) -> Array:
     if not degree:
         return none
     companion = diag(creation.ones(degree - 1, p.dtype), k=-1).at[0].set(-p[1:] / p[0])
-    return joining.concatenate([linalg.eigvals(companion), none])
+    return joining.concatenate([_eigenvalues(companion), none])
 
 
 @public
@@ -348,13 +353,20 @@ def polyfit(
         right = right * (weights[:, None] if right.ndim == 2 else weights)
     scale = elementary.sqrt(reductions.sum(arithmetic.square(left), axis=0))
     left = left / scale
-    c, residuals, rank, s = linalg.lstsq(left, right, rcond)
-    c = c / (scale[:, None] if c.ndim == 2 else scale)
+    u, s, vh = linalg.svd(left, full_matrices=False)
+    used = (s > 0) & (s >= rcond * s[0])
+    inverse = selection.where(used, 1 / selection.where(used, s, 1), 0)
+    columns = right if right.ndim == 2 else right[:, None]
+    solution = vh.T.conj() @ (inverse[:, None] * (u.T.conj() @ columns))
+    residuals = reductions.sum(abs(columns - left @ solution) ** 2, axis=0)
+    c: Any = solution / scale[:, None]
+    c = c if right.ndim == 2 else c[:, 0]
     if full:
+        rank = reductions.sum(used, dtype=np.int32)
         return c, residuals, rank, s, to_array(rcond).astype(x.dtype)
     if not cov:
         return c
-    base = linalg.inv(left.T @ left) / outer(scale, scale)
+    base = (vh.T * inverse**2) @ vh.conj() / outer(scale, scale)
     if cov == "unscaled":
         return c, base
     if not isinstance(cov, (bool, np.bool_)):

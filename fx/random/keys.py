@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fx import dtypes
+from fx.config import config
 from fx.core.array import Array, FxOverflowError, to_array
 from fx.core.primitive import P
 from fx.errors import FxTypeError, FxValueError, public
@@ -63,7 +64,7 @@ def PRNGKey(seed: int | ArrayLike, *, impl: Any = None) -> Array:
     """A random key from an integer, in the legacy form: a uint32 array of shape (2,).
 
     Every function of `fx.random` takes both forms. `key` makes the other one, which cannot be
-    mistaken for numbers.
+    mistaken for numbers; under `fx.enable_custom_prng()` this one does, too.
 
     Args:
         seed: as for `key`.
@@ -75,7 +76,8 @@ def PRNGKey(seed: int | ArrayLike, *, impl: Any = None) -> Array:
         Array([0, 7], dtype=uint32)
     """
     _check_impl("PRNGKey", impl)
-    return P.random_unwrap(_make_key("PRNGKey", seed))
+    made = _make_key("PRNGKey", seed)
+    return made if config.enable_custom_prng else P.random_unwrap(made)
 
 
 def _make_key(name: str, seed: Any) -> Array:
