@@ -5,6 +5,7 @@
     view      elements of one operand, moved or repeated by an affine map of their index
     reshape   the elements of an array in memory under another shape
     iota      a sum of multiples of the index along each axis
+    prefixes  a fold of all prefixes along one axis
     reduce    a fold over some axes
     contract  a sum of products of two operands over some axes
     opaque    a call of a primitive's NumPy rule, for all that is not one of these
@@ -317,6 +318,16 @@ class Graph:
         node = self.bounded(inside, fill, bounds)
         node.fluid = x.fluid
         return node
+
+    def prefixes(self, op: str, x: Node, axis: int, reverse: bool) -> Node | None:
+        """Folds of all prefixes (of all suffixes, if `reverse`) along an axis."""
+        if x.dtype not in NATIVE or not _has(op, x.dtype, x.dtype):
+            return None
+        if op in ("add", "mul") and x.dtype == BOOL:
+            return None
+        if x.kind in ("view", "iota", "constant"):
+            x = self.copy(x)
+        return self._add("prefixes", x.shape, x.dtype, op, (x,), (axis, reverse))
 
     def bounded(
         self, x: Node, fill: Node, bounds: Iterable[tuple[tuple[tuple[int, int], ...], int, int]]

@@ -82,6 +82,10 @@ class Cumulative(Primitive):
     def impl(self, xp: Any, x: Any, *, axis: int, reverse: bool) -> Any:
         return window.cumulative(xp, x, kind=self.kind, axis=axis, reverse=reverse)
 
+    def lower(self, graph: Any, args: Sequence[Any], out: Any, *, axis: int, reverse: bool) -> Any:
+        op = {"sum": "add", "prod": "mul"}.get(self.kind, self.kind)
+        return None if self.kind == "logsumexp" else graph.prefixes(op, *args, axis, reverse)
+
     def jvp(
         self,
         primals: Sequence[Any],

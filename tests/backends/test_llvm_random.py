@@ -269,3 +269,27 @@ def test_select_of_many():
     cases = [np.full(30, i, np.float32) for i in range(4)]
     same(lambda w, *c: lax.select_n(w, *c), which, *cases)
     same(lambda w, *c: lax.select_n(w, *c), np.int32(2), *cases)
+
+
+# ------------------------------------------------------------------ prefixes
+@pytest.mark.parametrize("kind", ["sum", "prod", "max", "min"])
+def test_prefixes(kind):
+    f = getattr(lax, f"cum{kind}")
+    rng = np.random.default_rng(6)
+    for shape in [(1,), (7,), (1009,), (0,), (3, 0), (5, 37), (2, 3, 4), (3, 40, 16), (2, 5, 2100)]:
+        x = rng.uniform(0.5, 1.5, shape)
+        for axis in range(len(shape)):
+            for reverse in (False, True):
+                for dtype in ("float32", "float64", "int32", "uint8"):
+                    whole = (3 * x).astype(dtype)
+                    same(lambda v, a=axis, r=reverse: f(v, axis=a, reverse=r), whole)
+
+
+def test_prefixes_of_what_is_no_number_or_no_array():
+    for x in (np.array([1, np.nan, 3, -np.inf], np.float32), np.array([False, True, False])):
+        same(lambda v: (lax.cummax(v, axis=0), lax.cummin(v, axis=0, reverse=True)), x)
+    same(lambda: lax.cumsum(jnp.arange(9), axis=0))
+    x = np.arange(12, dtype=np.float32).reshape(3, 4)
+    same(lambda v: lax.cumsum(v.T, axis=0) * 2 + lax.cumsum(jnp.sin(v), axis=1).T, x)
+    same(lambda v: jnp.sum(lax.cumsum(jnp.broadcast_to(v, (5, 3, 4)), axis=0), 1), x)
+    same(lambda v: lax.cumsum(v.reshape(2, 6), axis=1), x)

@@ -6,8 +6,9 @@ parses faster than it is built through objects, and it is the key under which ke
 
 from __future__ import annotations
 
+import contextlib
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -149,6 +150,28 @@ class Builder:
         self.label(done)
         text = f"phi {y.type} [{otherwise.text}, %{usual}], [{y.text}, %{last}]"
         return self.emit(text, y.dtype, y.lanes)
+
+    @contextlib.contextmanager
+    def loop(self, start: str, stop: str, step: int) -> Iterator[str]:
+        """A loop that tests before each round; the latch is a block of its own."""
+        b = self
+        head, body, latch, done = (b.name(s) for s in ("head", "body", "latch", "done"))
+        entry = b.name("from")
+        i, after = "%" + b.name("i"), "%" + b.name("next")
+        b.line(f"br label %{entry}")
+        b.label(entry)
+        b.line(f"br label %{head}")
+        b.label(head)
+        b.line(f"{i} = phi i64 [{start}, %{entry}], [{after}, %{latch}]")
+        more = b.integer(f"icmp slt i64 {i}, {stop}")
+        b.line(f"br i1 {more}, label %{body}, label %{done}")
+        b.label(body)
+        yield i
+        b.line(f"br label %{latch}")
+        b.label(latch)
+        b.line(f"{after} = add nsw i64 {i}, {step}")
+        b.line(f"br label %{head}")
+        b.label(done)
 
     # ------------------------------------------------------------------ values
     def const(self, value: object, dtype: np.dtype, lanes: int) -> Value:

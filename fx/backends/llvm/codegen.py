@@ -16,14 +16,15 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
-from fx.backends.llvm import engine, scalar
+from fx.backends.llvm import engine, prefixes, scalar
 from fx.backends.llvm.builder import BOOL, I32, I64, Builder, Value, memory_type, type_name
 from fx.backends.llvm.contraction import Contractor, Tiling
 from fx.kernel.loops import Affine, Index, Kernel, Load, Number, Ref, Step
+from fx.kernel.prefixes import Prefixes
 
 _BLOCK = 16384  # elements of the innermost dimension in a unit
 _SQUARE = 8  # indices along two dimensions from which on turning squares beats gathering
@@ -33,7 +34,12 @@ _COLUMNS = 2048  # the same for accumulators that live in the first-level cache
 class Units:
     """How a kernel's work is cut: `count` units, each of about `cost` elements."""
 
-    def __init__(self, kernel: Kernel):
+    def __init__(self, kernel: Kernel | Prefixes):
+        if isinstance(kernel, Prefixes):
+            self.block, self.blocks, self.across = kernel.block, kernel.blocks, None
+            self.count = kernel.outer * kernel.blocks
+            self.cost = kernel.count * kernel.block
+            return
         inner = kernel.sizes[-1]
         if kernel.products is not None:
             tiling = tiled(kernel)
@@ -81,8 +87,10 @@ def tiled(kernel: Kernel) -> Tiling:
     return Tiling(kernel, 4 * engine.lanes(), engine.registers())
 
 
-def write(kernel: Kernel, lanes: int) -> tuple[str, dict[str, str]]:
+def write(kernel: Kernel | Prefixes, lanes: int) -> tuple[str, dict[str, str]]:
     """The body of a kernel as text (its name is `@KERNEL`), and its declarations."""
+    if isinstance(kernel, Prefixes):
+        return prefixes.write(kernel, lanes)
     writer = _Writer(kernel, lanes)
     writer.function()
     return "\n".join(writer.b.lines), writer.b.declared
@@ -130,27 +138,8 @@ class _Writer:
         b.line("ret void")
         b.lines.append("}")
 
-    @contextlib.contextmanager
-    def loop(self, start: str, stop: str, step: int) -> Iterator[str]:
-        """A loop that tests before each round; the latch is a block of its own."""
-        b = self.b
-        head, body, latch, done = (b.name(s) for s in ("head", "body", "latch", "done"))
-        entry = b.name("from")
-        i, after = "%" + b.name("i"), "%" + b.name("next")
-        b.line(f"br label %{entry}")
-        b.label(entry)
-        b.line(f"br label %{head}")
-        b.label(head)
-        b.line(f"{i} = phi i64 [{start}, %{entry}], [{after}, %{latch}]")
-        more = b.integer(f"icmp slt i64 {i}, {stop}")
-        b.line(f"br i1 {more}, label %{body}, label %{done}")
-        b.label(body)
-        yield i
-        b.line(f"br label %{latch}")
-        b.label(latch)
-        b.line(f"{after} = add nsw i64 {i}, {step}")
-        b.line(f"br label %{head}")
-        b.label(done)
+    def loop(self, start: str, stop: str, step: int) -> contextlib.AbstractContextManager[str]:
+        return self.b.loop(start, stop, step)
 
     def divmod(self, x: str, n: int) -> tuple[str, str]:
         if n == 1:

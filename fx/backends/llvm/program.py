@@ -20,6 +20,7 @@ from fx.core.primitive import P
 from fx.kernel.fuse import Cluster, Fusion, storage
 from fx.kernel.graph import NATIVE, Graph, Node, contiguous, resolve
 from fx.kernel.loops import Affine, Kernel, Load, Step, make_kernel
+from fx.kernel.prefixes import Prefixes
 from fx.passes import optimize
 from fx.transforms.dce import has_effects
 from fx.util import fp_enter, fp_exit
@@ -81,7 +82,7 @@ class _Run:
     """Kernels that follow one another, as one native call."""
 
     def __init__(self) -> None:
-        self.kernels: list[tuple[Kernel, list[int]]] = []  # with the slots of its arrays
+        self.kernels: list[tuple[Kernel | Prefixes, list[int]]] = []  # with the slots of its arrays
         self.new: list[tuple[int, tuple[int, ...], np.dtype]] = []  # arrays that it makes
         self.raw: list[tuple[int, int]] = []  # memory that only it sees: slot and bytes
         self.given: list[int] = []  # arrays that it reads
@@ -98,7 +99,7 @@ class Program:
         graph, inputs, constants, outputs = build_graph(jaxpr)
         self.fusion = Fusion(graph, outputs)
         self._slots: dict[Any, int] = {}
-        self.kernels: list[Kernel] = []
+        self.kernels: list[Kernel | Prefixes] = []
         self._template: list[Any] = []
         for node, value in constants:
             self._template[self._slot(node) :] = [value]
@@ -133,7 +134,7 @@ class Program:
             self._native(cluster, current)
 
     def _native(self, cluster: Cluster, run: _Run) -> None:
-        kernel, reads, writes = make_kernel(cluster, self.fusion)
+        kernel, reads, writes = _kernel(cluster, self.fusion)
         if len(kernel.arrays) > MOST_ARRAYS:
             raise NotImplementedError(f"a kernel of {len(kernel.arrays)} arrays")
         if not kernel.size:
@@ -166,7 +167,7 @@ class Program:
 
     def _array(self, node: Node) -> int:
         """The slot that holds a node's value as an ndarray, adding steps that make it one."""
-        if node.kind in ("input", "result", "map", "reduce", "contract"):
+        if node.kind in ("input", "result", "map", "reduce", "contract", "prefixes"):
             return self._slot(node)
         known = node.id in self._slots
         slot = self._slot(node)
@@ -266,6 +267,14 @@ class Program:
         finally:
             fp_exit(token)
         return [values[s] for s in self._results]
+
+
+def _kernel(cluster: Cluster, fusion: Fusion) -> tuple[Kernel | Prefixes, list[Node], list[Node]]:
+    """The kernel of a cluster, and the nodes whose arrays it reads and writes."""
+    node = cluster.nodes[0]
+    if node.kind == "prefixes":
+        return Prefixes(node), [storage(node.args[0])], [node]
+    return make_kernel(cluster, fusion)
 
 
 def _gathering(node: Node, chunks: int) -> Kernel:
