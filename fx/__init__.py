@@ -78,6 +78,7 @@ if _TYPE_CHECKING:
         data,
         experimental,
         flatten_util,
+        image,
         monitoring,
         nn,
         optim,
@@ -92,6 +93,7 @@ if _TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _LAZY = (
+    "image",
     "api_util",
     "custom_derivatives",
     "monitoring",
@@ -154,6 +156,7 @@ __all__ = [
     "flatten_util",
     "grad",
     "hessian",
+    "image",
     "jacfwd",
     "jacobian",
     "jacrev",

@@ -27,6 +27,7 @@ import numpy as np
 
 import fx
 import fx.flatten_util
+import fx.image
 import fx.nn
 import fx.random
 from fx import dtypes
@@ -34,9 +35,10 @@ from fx.tree_util import tree_flatten, tree_unflatten
 
 try:
     import jax
+    from jax import image as image_of_jax
     from jax.flatten_util import ravel_pytree as ravel_pytree_of_jax
 except ImportError:
-    jax = ravel_pytree_of_jax = None
+    jax = ravel_pytree_of_jax = image_of_jax = None
 
 MODES = ("value", "grad", "jvp", "vmap", "second", "vmapgrad")
 # In the default run each row takes value and grad, and one of these in turn.
@@ -120,6 +122,7 @@ def namespace(library: str) -> dict[str, Any]:
             "nn": fx.nn,
             "random": fx.random,
             "tree": fx.tree,
+            "image": fx.image,
             "ravel_pytree": fx.flatten_util.ravel_pytree,
         }
     else:
@@ -130,6 +133,7 @@ def namespace(library: str) -> dict[str, Any]:
             "nn": jax.nn,
             "random": jax.random,
             "tree": jax.tree,
+            "image": image_of_jax,
             "ravel_pytree": ravel_pytree_of_jax,
         }
     return common | names

@@ -19,6 +19,7 @@ from tests.differential.known_differences import KNOWN_DIFFERENCES
 from tests.differential.rows import (
     arithmetic,
     control,
+    images,
     linalg,
     polynomials,
     reductions,
@@ -30,7 +31,7 @@ pytest.importorskip("jax")
 
 TABLES = {
     module.__name__.rsplit(".", 1)[-1]: module.ROWS
-    for module in (arithmetic, control, linalg, polynomials, reductions, shapes, special)
+    for module in (arithmetic, control, images, linalg, polynomials, reductions, shapes, special)
 }
 CHUNK = 40  # rows that JAX compiles in one piece
 
