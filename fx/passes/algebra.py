@@ -19,6 +19,7 @@ from fx import dtypes
 from fx.core.ir import Atom, Eqn, Jaxpr, Literal
 from fx.core.primitive import P
 from fx.passes.rewrite import Rewriter, literal, rewrite
+from fx.util import quiet_fp
 
 # From an equation on its current operands to what stands for its one result, or None.
 Simplify = Callable[[Rewriter, Eqn], Atom | None]
@@ -135,7 +136,8 @@ def _div(r: Rewriter, eqn: Eqn) -> Atom | None:
     value = float(known.val)
     if not math.isfinite(value) or abs(math.frexp(value)[0]) != 0.5:
         return None
-    inverse = literal(1 / value, y.aval)  # a power of two as well, if the dtype has it
+    with quiet_fp():
+        inverse = literal(1 / value, y.aval)  # a power of two as well, if the dtype has it
     if float(inverse.val) != 1 / value:
         return None
     return r.add(P.mul, x, inverse if x.aval.shape else r.spread(inverse, y.aval.shape))
@@ -151,9 +153,11 @@ def _neg(r: Rewriter, eqn: Eqn) -> Atom | None:
 
 
 def _even(r: Rewriter, eqn: Eqn) -> Atom | None:
-    """abs, square: functions that do not see a sign."""
+    """abs, square: functions that do not see a sign. (Without signs, -x is another number.)"""
     inner = _of(r, eqn.invars[0], "neg")
-    return r.add(eqn.primitive, inner) if inner is not None else None
+    if inner is None or inner.aval.dtype.kind == "u":
+        return None
+    return r.add(eqn.primitive, inner)
 
 
 def _twice_is_nothing(r: Rewriter, eqn: Eqn) -> Atom | None:

@@ -80,6 +80,9 @@ def _scan_constants(r: Rewriter, eqn: Eqn) -> bool:
             first.setdefault(out, var)
     ys = list(zip(eqn.outvars[k:], jaxpr.outvars[k:], strict=True))
     wanted_ys = [first.get(out) is var for var, out in ys]
+    whole = dict(zip(x_vars, xs, strict=True))
+    passed = [whole.get(out) for _, out in ys]  # an input, slice by slice
+    wanted_ys = [w and x is None for w, x in zip(wanted_ys, passed, strict=True)]
     # Inputs that are the same in every step.
     repeating = [_repeated(r, x) for x in xs]
     inside = [e for e in (_row(v, e) for v, e in zip(x_vars, repeating, strict=True)) if e]
@@ -95,10 +98,8 @@ def _scan_constants(r: Rewriter, eqn: Eqn) -> bool:
         return False
     operands = [*_chosen(consts, kept), *_chosen(carry, moves), *_chosen(xs, wanted)]
     invars = [*_chosen(const_vars, kept), *_chosen(carry_vars, moves), *_chosen(x_vars, wanted)]
-    whole = Jaxpr(
-        jaxpr.invars, jaxpr.outvars, [*inside, *jaxpr.eqns], jaxpr.constvars, jaxpr.consts
-    )
-    body = renamed(whole, {**new, **doubled}, invars)
+    body = Jaxpr(jaxpr.invars, jaxpr.outvars, [*inside, *jaxpr.eqns], jaxpr.constvars, jaxpr.consts)
+    body = renamed(body, {**new, **doubled}, invars)
     body.outvars = _chosen(body.outvars, [*moves, *wanted_ys])
     outs = _chosen(eqn.outvars, [*moves, *wanted_ys])
     params = {**eqn.params, "jaxpr": body, "counts": (sum(kept), sum(moves))}
@@ -106,8 +107,10 @@ def _scan_constants(r: Rewriter, eqn: Eqn) -> bool:
     r.changed = True
     for var, atom in zip(_chosen(eqn.outvars[:k], still), _chosen(carry, still), strict=True):
         r.replace(var, atom)
-    for (var, out), atom in zip(ys, fixed, strict=True):
-        if atom is not None:
+    for (var, out), atom, x in zip(ys, fixed, passed, strict=True):
+        if x is not None:
+            r.replace(var, x)
+        elif atom is not None:
             r.replace(var, _stacked(r, atom, eqn.params["length"]))
         elif first[out] is not var:
             r.replace(var, first[out])

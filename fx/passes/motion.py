@@ -66,7 +66,7 @@ def moved_out(
             continue
         size = sum(made_of[v] for v in eqn.invars if isinstance(v, Var))
         candidates.update((v, eqn) for v in eqn.outvars)
-        made_of.update((v, size) for v in eqn.outvars)
+        made_of.update((v, min(size, nbytes(v.aval))) for v in eqn.outvars)
         if not view and sum(nbytes(v.aval) for v in eqn.outvars) <= max(size, SMALL):
             moved.update(eqn.outvars)
             made_of.update((v, nbytes(v.aval)) for v in eqn.outvars)
