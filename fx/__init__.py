@@ -77,6 +77,7 @@ if _TYPE_CHECKING:
         custom_derivatives,
         data,
         experimental,
+        export,
         flatten_util,
         image,
         monitoring,
@@ -93,6 +94,7 @@ if _TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _LAZY = (
+    "export",
     "image",
     "api_util",
     "custom_derivatives",
@@ -153,6 +155,7 @@ __all__ = [
     "errors",
     "eval_shape",
     "experimental",
+    "export",
     "flatten_util",
     "grad",
     "hessian",
