@@ -139,6 +139,7 @@ def test_keys_as_values():
     same(lambda k: jnp.where(jnp.arange(3) > 0, k[0], k[1]), keys, native=False)
     same(lambda k: (k == k[:1], k != k[:, :1]), keys, native=False)
     same(fx.vmap(lambda k: random.fold_in(k, 3)), random.split(KEY, 1001))
+    same(lambda k: fx.vmap(fx.vmap(random.normal))(k.T), random.split(KEY, (40, 30)))
     same(lambda k, n: fx.vmap(random.fold_in)(k, n), keys[0], np.arange(3, dtype=np.uint32))
     same(lambda k, n: fx.vmap(lambda i: random.fold_in(k, i))(n), KEY, np.arange(40, dtype="u4"))
     same(lambda k: random.split(k, 300_000), KEY)  # memory that is used again

@@ -15,76 +15,16 @@ so that any split of the units among threads computes the same bits.
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable
 
 import numpy as np
 
-from fx.backends.llvm import engine, prefixes, scalar
+from fx.backends.llvm import prefixes, scalar
 from fx.backends.llvm.builder import BOOL, I32, I64, Builder, Value, memory_type, type_name
-from fx.backends.llvm.contraction import Contractor, Tiling
+from fx.backends.llvm.contraction import Contractor
+from fx.backends.llvm.units import Units, tiled, turned
 from fx.kernel.loops import Affine, Index, Kernel, Load, Number, Ref, Step
 from fx.kernel.prefixes import Prefixes
-
-_BLOCK = 16384  # elements of the innermost dimension in a unit
-_SQUARE = 8  # indices along two dimensions from which on turning squares beats gathering
-_COLUMNS = 2048  # the same for accumulators that live in the first-level cache
-
-
-class Units:
-    """How a kernel's work is cut: `count` units, each of about `cost` elements."""
-
-    def __init__(self, kernel: Kernel | Prefixes):
-        if isinstance(kernel, Prefixes):
-            self.block, self.blocks, self.across = kernel.block, kernel.blocks, None
-            self.count = kernel.outer * kernel.blocks
-            self.cost = kernel.count * kernel.block
-            return
-        inner = kernel.sizes[-1]
-        if kernel.products is not None:
-            tiling = tiled(kernel)
-            self.block, self.blocks, self.across = inner, 1, None
-            self.count, self.cost = tiling.count, tiling.cost
-            return
-        self.block = inner
-        self.across = across(kernel)
-        if not any(kernel.reduced):
-            self.block = min(inner, _BLOCK)
-        elif kernel.by_columns:
-            self.block = min(inner, _COLUMNS)
-        self.blocks = -(-inner // self.block)
-        outer = [n for n, r in zip(kernel.sizes[:-1], kernel.reduced[:-1], strict=True) if not r]
-        if self.across is not None:
-            outer[self.across] = -(-outer[self.across] // engine.lanes())
-        self.count = math.prod(outer) * kernel.chunks
-        if not kernel.reduced[-1]:
-            self.count *= self.blocks
-        self.cost = max(1, kernel.size // max(1, self.count))
-
-
-def turned(kernel: Kernel, d: int) -> list[Load]:
-    """What a map reads that is contiguous along dimension d, but not along the last one."""
-    last = len(kernel.sizes) - 1
-    loads = [a for s in kernel.steps if s.op != "pad" for a in s.args if isinstance(a, Load)]
-    return [
-        a
-        for a in dict.fromkeys(loads)
-        if a.at.strides[d] == 1 and a.at.strides[last] > 1 and kernel.arrays[a.array] != BOOL
-    ]
-
-
-def across(kernel: Kernel) -> int | None:
-    """The dimension along which a map reads squares that it turns, if there is one."""
-    last = len(kernel.sizes) - 1
-    if any(kernel.reduced) or kernel.products is not None or kernel.sizes[last] < _SQUARE:
-        return None
-    able = [d for d in range(last) if kernel.sizes[d] >= _SQUARE and turned(kernel, d)]
-    return max(able, key=lambda d: len(turned(kernel, d)), default=None)
-
-
-def tiled(kernel: Kernel) -> Tiling:
-    """The tiles of a contraction on this machine."""
-    return Tiling(kernel, 4 * engine.lanes(), engine.registers())
 
 
 def write(kernel: Kernel | Prefixes, lanes: int) -> tuple[str, dict[str, str]]:
