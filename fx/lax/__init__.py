@@ -170,6 +170,13 @@ from fx.lax.shape import (
     transpose,
     unstack,
 )
+from fx.lax.shape_tuples import (
+    conv_general_permutations,
+    conv_general_shape_tuple,
+    conv_shape_tuple,
+    conv_transpose_shape_tuple,
+    reduce_window_shape_tuple,
+)
 from fx.lax.slicing import (
     dynamic_index_in_dim,
     dynamic_slice,
@@ -269,7 +276,11 @@ __all__ = [
     "conv_general_dilated",
     "conv_general_dilated_local",
     "conv_general_dilated_patches",
+    "conv_general_permutations",
+    "conv_general_shape_tuple",
+    "conv_shape_tuple",
     "conv_transpose",
+    "conv_transpose_shape_tuple",
     "conv_with_general_padding",
     "convert_element_type",
     "cos",
@@ -359,6 +370,7 @@ __all__ = [
     "reduce_prod",
     "reduce_sum",
     "reduce_window",
+    "reduce_window_shape_tuple",
     "reduce_xor",
     "rem",
     "reshape",
