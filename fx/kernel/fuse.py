@@ -9,19 +9,24 @@ in one kernel. What is used elsewhere is kept in memory, all else lives in regis
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from fx.kernel.graph import Contraction, Graph, Node, resolve
+from fx.kernel.graph import Contraction, Graph, Node, resolve, used
 
 # A reduction of at least this many elements into few rows is cut into chunks that run in parallel
 # (and whose partial results are folded in a fixed order, whatever the number of threads).
 CHUNK = 1 << 16
 MIN_ROWS = 64
+# A cluster ends somewhere: the runtime takes 256 arrays a kernel, which its members and what it
+# reads may need; and each level of its rows computes the levels below anew.
+LARGEST = 240
+MOST_LEVELS = 6
 # A contraction of at least DEEP terms into a result of at most SMALL elements is cut into PIECES.
 DEEP, SMALL, PIECES = 1024, 1 << 16, 8
 _FUSED = ("map", "reduce", "contract")
+ALONE = ("opaque", "loop")  # kinds of nodes that are no part of a kernel
 
 
 def match(
@@ -56,7 +61,10 @@ def _pieces(size: int, reduced: tuple[int, ...]) -> int:
 class Cluster:
     """Nodes computed in one loop nest."""
 
-    __slots__ = ("axes", "bit", "deps", "domain", "full", "merged", "nodes", "reduced", "rows")
+    __slots__ = (
+        "axes", "bit", "deps", "domain", "full", "levels", "merged", "nodes", "reads", "reduced",
+        "rows", "users",
+    )  # fmt: skip
 
     def __init__(self, number: int, domain: tuple[int, ...]):
         self.bit = 1 << number
@@ -68,6 +76,14 @@ class Cluster:
         self.full: set[int] = set()
         self.rows: set[int] = set()
         self.merged: Cluster | None = None
+        self.users: dict[Cluster, None] = {}  # clusters that read what this one computes
+        self.reads: set[int] = set()  # nodes in memory that this one reads
+        self.levels: dict[int, int] = {}  # of each member: how many folds lie one above another
+
+    @property
+    def size(self) -> int:
+        """How many members it has, and arrays that it reads."""
+        return len(self.nodes) + len(self.reads)
 
     @property
     def kept(self) -> tuple[int, ...]:
@@ -132,9 +148,9 @@ class Fusion:
         self.clusters: list[Cluster] = []
         self.home: dict[int, Cluster] = {}
         opaque = [n for n in graph.nodes if n.kind == "opaque"]
-        used = _used([*outputs, *opaque])
-        self.nodes = [n for n in graph.nodes if n.id in used]
-        self._effects = 0
+        wanted = used([*outputs, *opaque])
+        self.nodes = [n for n in graph.nodes if n.id in wanted]
+        self._effects: Cluster | None = None
         for node in self.nodes:
             self._place(node)
         self.stored = self._stored(outputs)
@@ -151,15 +167,18 @@ class Fusion:
                 chosen = Cluster(len(self.clusters), domain)
                 self.clusters.append(chosen)
                 self._enter(node, chosen, "row" if node.kind == "reduce" else "full")
-        elif node.kind == "opaque":
+        elif node.kind in ALONE:
             cluster = Cluster(len(self.clusters), ())
             self.clusters.append(cluster)
             cluster.nodes.append(node)
             self.home[node.id] = cluster
             cluster.deps = self._dependencies(node.args)
-            if node.attr:  # effects keep their order
-                cluster.deps |= self._effects
-                self._effects |= cluster.bit
+            self._use(node.args, cluster)
+            if node.kind == "opaque" and node.attr:  # effects keep their order
+                if self._effects is not None:
+                    cluster.deps |= self._effects.bit | self._effects.deps
+                    self._effects.users[cluster] = None
+                self._effects = cluster
 
     def of(self, node: Node) -> Cluster | None:
         """The cluster of a node, if it is computed in one."""
@@ -167,9 +186,7 @@ class Fusion:
         if node.kind == "result":
             node = node.args[0]
         cluster = self.home.get(node.id)
-        while cluster is not None and cluster.merged is not None:
-            cluster = cluster.merged
-        return cluster
+        return None if cluster is None else _alive(cluster)
 
     def _dependencies(self, args: Iterable[Node], but: Cluster | None = None) -> int:
         bits = 0
@@ -179,6 +196,16 @@ class Fusion:
                 bits |= cluster.bit | cluster.deps
         return bits
 
+    def _use(self, args: Iterable[Node], user: Cluster) -> None:
+        """Note that a cluster reads the clusters of some operands."""
+        for arg in args:
+            base = resolve(arg)[0]
+            cluster = self.of(base)
+            if cluster is not user and base.kind not in ("constant", "iota"):
+                user.reads.add(storage(base).id)
+                if cluster is not None:
+                    cluster.users[user] = None
+
     def _enter(self, node: Node, cluster: Cluster, role: str) -> None:
         more = self._dependencies(node.args, cluster)
         if node.kind == "reduce":
@@ -187,16 +214,26 @@ class Fusion:
         axes = self._axes(node, cluster, role)
         assert axes is not None
         cluster.axes[node.id] = axes
+        cluster.levels[node.id] = self._level(node, cluster)
         cluster.nodes.append(node)
         self.home[node.id] = cluster
+        self._use(node.args, cluster)
         self._extend(cluster, more)
 
+    @staticmethod
+    def _level(node: Node, cluster: Cluster) -> int:
+        known = cluster.levels
+        below = max((known.get(resolve(a)[0].id, 0) for a in node.args), default=0)
+        return below + (node.kind == "reduce")
+
     def _extend(self, cluster: Cluster, more: int) -> None:
-        if more & ~cluster.deps:
-            cluster.deps |= more
-            for other in self.clusters:
-                if other.deps & cluster.bit:
-                    other.deps |= more
+        """Let a cluster depend on more, and with it all that depend on it."""
+        waiting = [cluster]
+        while waiting:
+            one = waiting.pop()
+            if more & ~one.deps:
+                one.deps |= more
+                waiting += [_alive(user) for user in one.users]
 
     def _join(self, node: Node) -> Cluster | None:
         """Put a node into the cluster of one of its operands, if it is indexed alike."""
@@ -217,7 +254,9 @@ class Fusion:
 
     def _role(self, node: Node, cluster: Cluster) -> str | None:
         """ "full" or "row" if the node fits the cluster with all operands that live there."""
-        if cluster.nodes[0].kind == "opaque":
+        if cluster.nodes[0].kind in ALONE or cluster.size + 1 + len(node.args) > LARGEST:
+            return None
+        if self._level(node, cluster) > MOST_LEVELS:
             return None
         if cluster.contraction is not None and (node.kind == "reduce" or cluster.chunks > 1):
             return None
@@ -277,7 +316,7 @@ class Fusion:
 
     def _mergeable(self, a: Cluster, b: Cluster) -> bool:
         """Whether two clusters of one domain can be one, for a node that reads both."""
-        if a.domain != b.domain or a.nodes[0].kind == "opaque":
+        if a.domain != b.domain or a.nodes[0].kind in ALONE:
             return False
         if a.reduced and b.reduced and a.reduced != b.reduced:
             return False
@@ -287,45 +326,53 @@ class Fusion:
                 return False
             if (a if one is not None else b).chunks > 1:
                 return False
+        if a.size + b.size > LARGEST:
+            return False
         # No third cluster may stand between the two.
-        between = (a.deps | b.deps) & ~(a.bit | b.bit)
-        for other in self.clusters:
-            if other.bit & between and other.merged is None and other.deps & (a.bit | b.bit):
-                return False
+        for one, other in ((a, b), (b, a)):
+            if one.deps & other.bit:
+                for node in one.nodes:
+                    for arg in node.args:
+                        third = self.of(resolve(arg)[0])
+                        if third not in (None, a, b) and third.deps & other.bit:
+                            return False
         return True
 
     def _merge(self, a: Cluster, b: Cluster, node: Node) -> None:
         """Move the members of `a` into `b`, if `node` and all others still fit."""
-        old = (b.nodes, b.full, b.rows, b.reduced, b.axes)
+        old = (b.nodes, b.full, b.rows, b.reduced, b.axes, b.levels)
         # A contraction comes first: what follows it in its cluster does not feed it.
         nodes = sorted((*a.nodes, *b.nodes), key=lambda n: (n.kind != "contract", n.id))
         b.nodes, b.full, b.rows = nodes, a.full | b.full, a.rows | b.rows
         b.reduced = b.reduced or a.reduced
         b.axes = {**a.axes, **b.axes}
+        b.levels = {}
         a.merged = b
         for member in nodes:
             role = "full" if member.kind == "reduce" or member.id in b.full else "row"
-            if not self._fits(member, b, role):
+            level = b.levels[member.id] = self._level(member, b)
+            if level > MOST_LEVELS or not self._fits(member, b, role):
                 a.merged = None
-                b.nodes, b.full, b.rows, b.reduced, b.axes = old
+                b.nodes, b.full, b.rows, b.reduced, b.axes, b.levels = old
                 return
-        bits = (a.deps | b.deps) & ~(a.bit | b.bit)
-        b.deps = bits
-        for other in self.clusters:
-            if other.deps & (a.bit | b.bit):
-                other.deps |= bits | b.bit
+        b.deps = (a.deps | b.deps) & ~(a.bit | b.bit)
+        b.users = {u: None for u in map(_alive, (*a.users, *b.users)) if u is not b}
+        own = {n.id for n in nodes}
+        b.reads = {i for i in (*a.reads, *b.reads) if i not in own}
+        for user in b.users:
+            self._extend(user, b.deps | b.bit)
 
     # ------------------------------------------------------------------ results
     def _stored(self, outputs: Sequence[Node]) -> set[int]:
         """Nodes that something outside their cluster reads."""
         stored = {storage(resolve(n)[0]).id for n in outputs}
         for node in self.nodes:
-            if node.kind not in (*_FUSED, "prefixes", "opaque", "reshape"):
+            if node.kind not in (*_FUSED, *ALONE, "prefixes", "reshape"):
                 continue
             home = self.of(node)
             for arg in node.args:
                 base = resolve(arg)[0]
-                if node.kind in ("opaque", "reshape") or self.of(base) is not home:
+                if node.kind in (*ALONE, "reshape") or self.of(base) is not home:
                     stored.add(storage(base).id)
         for cluster in self.clusters:  # partial sums need memory: a result's that is stored anyway
             if cluster.merged is None and cluster.contraction is not None:
@@ -336,28 +383,44 @@ class Fusion:
 
     def order(self) -> list[Cluster]:
         """Clusters such that each comes after those that it depends on."""
-        waiting = [c for c in self.clusters if c.merged is None]
-        alive = 0
-        for c in waiting:
-            alive |= c.bit
-        done, result = 0, []
-        opaque = False  # kernels first, while there are any: they run together
-        while waiting:
-            rest = []
-            for c in waiting:
-                if c.deps & alive & ~done or (c.nodes[0].kind == "opaque") != opaque:
-                    rest.append(c)
-                else:
-                    result.append(c)
-                    done |= c.bit
-            if len(rest) == len(waiting):
-                if opaque and not any(c.deps & alive & ~done == 0 for c in rest):
-                    raise AssertionError("the clusters depend on one another")
-                opaque = not opaque
-            elif opaque:
-                opaque = False
-            waiting = rest
+        clusters = [c for c in self.clusters if c.merged is None]
+        number = {c: i for i, c in enumerate(clusters)}
+        users = [dict.fromkeys(number[_alive(u)] for u in c.users) for c in clusters]
+        missing = [0] * len(clusters)  # how many clusters each one still waits for
+        for i, those in enumerate(users):
+            those.pop(i, None)
+            for j in those:
+                missing[j] += 1
+        opaque = [c.nodes[0].kind == "opaque" for c in clusters]
+        # Rounds over the clusters in order of definition: kernels as long as there are any, since
+        # they run together, then one round of calls.
+        ready = {kind: [i for i, n in enumerate(missing) if not n and opaque[i] == kind]
+                 for kind in (False, True)}  # fmt: skip
+        result: list[Cluster] = []
+        while ready[False] or ready[True]:
+            kind = not ready[False]
+            now, ready[kind] = ready[kind], []
+            heapq.heapify(now)
+            while now:
+                i = heapq.heappop(now)
+                result.append(clusters[i])
+                for j in users[i]:
+                    missing[j] -= 1
+                    if not missing[j]:
+                        if opaque[j] == kind and j > i:
+                            heapq.heappush(now, j)
+                        else:
+                            ready[opaque[j]].append(j)
+        if len(result) != len(clusters):
+            raise AssertionError("the clusters depend on one another")
         return result
+
+
+def _alive(cluster: Cluster) -> Cluster:
+    """The cluster that a cluster was merged into, if it was."""
+    while cluster.merged is not None:
+        cluster = cluster.merged
+    return cluster
 
 
 def _folded(node: Node, cluster: Cluster) -> tuple[int, ...] | None:
@@ -366,14 +429,3 @@ def _folded(node: Node, cluster: Cluster) -> tuple[int, ...] | None:
     if places is None:
         return None
     return tuple(p for i in node.attr if (p := places[i]) is not None)
-
-
-def _used(outputs: Sequence[Node]) -> set[int]:
-    seen: set[int] = set()
-    stack: list[Any] = list(outputs)
-    while stack:
-        node = stack.pop()
-        if node.id not in seen:
-            seen.add(node.id)
-            stack.extend(node.args)
-    return seen

@@ -23,7 +23,7 @@ from fx.backends.llvm.cache import disk_cache
 
 # Part of the key of object code on disk. What determines the code of a kernel is its text and
 # what is done to that here: count up when `optimized` or the target's options change.
-PIPELINE = 1
+PIPELINE = 2
 
 
 class _Engine:
@@ -91,7 +91,6 @@ def optimized(text: str, machine: Any = None) -> llvm.ModuleRef:
     # usual pipeline takes twice as long as these for the same speed.
     passes = llvm.create_new_module_pass_manager()
     passes.add_sroa_pass()
-    passes.add_new_gvn_pass()
     passes.add_simplify_cfg_pass()
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     passes.run(module, llvm.create_pass_builder(machine or e.machines[0], options))
