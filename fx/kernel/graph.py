@@ -267,10 +267,9 @@ class Graph:
         strides = tuple(int(i == axis) for i in range(len(shape)))
         return self._add("iota", shape, dtype, None, (), strides)
 
-    def index(self, shape: Sequence[int], strides: Sequence[int], dtype: Any) -> Node | None:
-        """The sum of the index along each axis times a stride."""
-        node = self._add("iota", shape, dtype, None, (), tuple(strides))
-        return self._add("map", shape, dtype, "copy", (node,))
+    def index(self, shape: Sequence[int], strides: Sequence[int], dtype: Any) -> Node:
+        """The sum of the index along each axis times a stride, for maps to read."""
+        return self._add("iota", shape, dtype, None, (), tuple(strides))
 
     def reduce(self, op: str, x: Node, axes: Sequence[int]) -> Node | None:
         """A fold over axes."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from fx.kernel.fuse import Cluster, Fusion, match, storage
 from fx.kernel.graph import Node, contiguous, resolve
+from fx.kernel.prefixes import Prefixes
 
 
 class Affine(NamedTuple):
@@ -134,8 +135,13 @@ class Kernel:
         return any(self.reduced) and not self.reduced[-1]
 
 
-def make_kernel(cluster: Cluster, fusion: Fusion) -> tuple[Kernel, list[Node], list[Node]]:
+def make_kernel(
+    cluster: Cluster, fusion: Fusion
+) -> tuple[Kernel | Prefixes, list[Node], list[Node]]:
     """The kernel of a cluster, and the nodes whose arrays it reads and writes."""
+    head = cluster.nodes[0]
+    if head.kind == "prefixes":
+        return Prefixes(head), [storage(head.args[0])], [head]
     domain, kept = cluster.domain, cluster.kept
     members = {n.id for n in cluster.nodes}
     reads: list[Node] = []
