@@ -425,3 +425,42 @@ def test_cost_is_linear() -> None:
     assert len(jaxpr.eqns) >= 7_500
     assert seconds < 5  # a quarter of a second on an idle core
     assert all(isinstance(v, Var) for v in program.outvars)
+
+
+def test_chains_of_products_keep_the_order_that_was_written() -> None:
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=(30, 30)).astype(np.float32) for _ in range(2))
+    v = rng.normal(size=30).astype(np.float32)
+
+    def multiplications(f: Any) -> int:
+        program = optimize(fx.make_jaxpr(f)(a, b, v))
+        products = [e for e in program.eqns if e.primitive.name == "dot_general"]
+        return sum(e.outvars[0].aval.size * 30 for e in products)
+
+    # The order is the user's, whose rounding it decides, unless they leave it open.
+    assert multiplications(lambda a, b, v: (a @ b) @ v) == 30**3 + 30**2
+    assert multiplications(lambda a, b, v: jnp.linalg.multi_dot([a, b, v])) == 2 * 30**2
+    assert multiplications(lambda a, b, v: jnp.einsum("ij,jk,k->i", a, b, v)) == 2 * 30**2
+
+
+def test_random_numbers_are_the_same() -> None:
+    def f(seed):
+        key = fx.random.key(seed)
+        a, b = fx.random.split(key), fx.random.split(key)
+        draw = lambda c, k: (c, fx.random.normal(k, (2,)))
+        return lax.scan(draw, 0.0, a)[1], fx.random.uniform(b[0], (3,)), fx.random.key_data(a)
+
+    program = check_optimized(fx.make_jaxpr(f)(3), [np.int32(3)])
+    assert count(program)["random_split"] == 1  # pure: of one key come the same two
+
+
+def test_collectives_stay_in_their_loop() -> None:
+    def f(x, n):
+        step = lambda c: (c[0] + 1, c[1] + lax.psum(jnp.sin(x), "i"))
+        return lax.while_loop(lambda c: c[0] < n, step, (0, x))[1]
+
+    jaxpr = fx.make_jaxpr(fx.pmap(f, axis_name="i", in_axes=(0, None)))(X, 2)
+    program = optimize(jaxpr)
+    inner = loop(program, "pmap").params["jaxpr"]
+    assert names(inner) == Counter(["sin", "while"])
+    assert count(loop(inner, "while").params["body_jaxpr"])["psum"] == 1
