@@ -18,7 +18,7 @@ from fx.core.avals import ShapedArray
 from fx.core.check import expect_types
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Eqn, Jaxpr, Var
-from fx.core.primitive import AxisData, Linear, P, instantiate, zeros
+from fx.core.primitive import AxisData, Linear, LoopForm, P, instantiate, zeros
 from fx.errors import FxTypeError, FxValueError, ShapeError, public
 from fx.pytree import keystr, tree_flatten, tree_flatten_with_path, tree_unflatten
 from fx.transforms.dce import dce
@@ -71,6 +71,10 @@ class ScanPrimitive(CallPrimitive):
             for y, out in zip(ys, outs[k:], strict=True):
                 y[i] = out
         return [*carry, *ys]
+
+    def loop(self, params: dict[str, Any]) -> LoopForm:
+        length, reverse, counts = params["length"], params["reverse"], params["counts"]
+        return LoopForm(params["jaxpr"], length, reverse, *counts)
 
     def check_inner(self, *avals: ShapedArray, **params: Any) -> None:
         jaxpr, (nc, k) = params["jaxpr"], params["counts"]

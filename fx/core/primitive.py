@@ -85,6 +85,22 @@ class Registry:
 P = Registry()
 
 
+class LoopForm(NamedTuple):
+    """A loop: `body` maps (constants, carry, slices) to (carry, slices of results).
+
+    Attributes:
+        body: a jaxpr.
+        length, reverse: how many times it runs, and whether from the last slices on.
+        consts, carries: how many operands are constants, and carry.
+    """
+
+    body: Any
+    length: int
+    reverse: bool
+    consts: int
+    carries: int
+
+
 class Primitive:
     """Base of all primitives.
 
@@ -196,6 +212,10 @@ class Primitive:
 
     def body(self, params: dict[str, Any]) -> Any:
         """The jaxpr that evaluation runs, for a primitive that is nothing but a call of it."""
+        return None
+
+    def loop(self, params: dict[str, Any]) -> LoopForm | None:
+        """What runs again and again, for a primitive that is a loop of known length."""
         return None
 
     def check_inner(self, *avals: ShapedArray, **params: Any) -> None:

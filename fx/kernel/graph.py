@@ -8,6 +8,7 @@
     prefixes  a fold of all prefixes along one axis
     reduce    a fold over some axes
     contract  a sum of products of two operands over some axes
+    loop      a graph of its own, run for each index of a leading axis
     opaque    a call of a primitive's NumPy rule, for all that is not one of these
 
 A primitive's `lower` method uses the methods of `Graph`; the default is opaque.
@@ -129,6 +130,25 @@ class Contraction(NamedTuple):
     x_axes: tuple[int, ...]
     w_axes: tuple[int, ...]
     panel: int = 0
+
+
+class Loop(NamedTuple):
+    """A loop over a leading axis, with a graph for its body.
+
+    Attributes:
+        graph: the body's nodes.
+        consts, carry, xs: inputs of the body: the same each time, from the time before, slices.
+        outputs: the new carry, then slices of stacked results; each is computed by a kernel.
+        length, reverse: how many times, and whether from the last index on.
+    """
+
+    graph: Graph
+    consts: Sequence[Node]
+    carry: Sequence[Node]
+    xs: Sequence[Node]
+    outputs: Sequence[Node]
+    length: int
+    reverse: bool
 
 
 class Node:
@@ -352,6 +372,15 @@ class Graph:
         attr = Contraction(tuple(reduced), tuple(x_axes), tuple(w_axes), panel)
         return self._add("contract", shape, x.dtype, "contract", (x, w), attr)
 
+    def loop(self, loop: Loop, args: Sequence[Node], types: Sequence[Any]) -> list[Node]:
+        """The results of a loop: final carry, stacked results."""
+        head = self._add("loop", (), BOOL, None, tuple(args), loop)
+        return [self._add("result", t.shape, t.dtype, i, (head,)) for i, t in enumerate(types)]
+
+    def again(self, node: Node, args: tuple[Node, ...]) -> Node:
+        """A node like one of another graph, of these operands."""
+        return self._add(node.kind, node.shape, node.dtype, node.op, args, node.attr)
+
     # ------------------------------------------------------------------ layouts
     def layout(self, x: Node) -> tuple[Node, tuple[int, ...] | None]:
         """The fluid node behind a permutation of it, and which of its axes each axis of x is.
@@ -428,6 +457,18 @@ def _has(op: str, first: np.dtype, last: np.dtype) -> bool:
     if last in INTEGERS:
         return op in BITS or op in SHIFTS or op in COUNTS or op in ("div", "rem")
     return last in FLOATS and (op in REAL_ONLY or op == "is_finite")
+
+
+def used(outputs: Sequence[Node]) -> set[int]:
+    """The ids of all nodes that some nodes are made of."""
+    seen: set[int] = set()
+    stack: list[Node] = list(outputs)
+    while stack:
+        node = stack.pop()
+        if node.id not in seen:
+            seen.add(node.id)
+            stack.extend(node.args)
+    return seen
 
 
 def identity_view(shape: Sequence[int]) -> View:

@@ -1,24 +1,33 @@
 """What runs kernels: a native loop over a list of them, and a pool of native threads.
 
-Both are a page of LLVM IR, compiled once in a process. `fx_run(arrays, program, count)` takes a
-Python tuple of ndarrays and a list of 64-bit words, for each kernel
+Both are some pages of LLVM IR, compiled once in a process. `fx_run(arrays, program, count, size)`
+takes a Python tuple of `count` ndarrays and a program of 64-bit words. It makes a table of `size`
+pointers, first those to the data of the ndarrays, which it reads out of them (that costs nothing
+beside what Python would take), and does without the interpreter lock what the words say:
 
-    address, units, units a task, number of arrays, then an index into the tuple for each
+    0                                       end
+    1, address, units, grain, n, n indices  run a kernel on pointers of the table
+    2, a, b, bytes                          pointer a is pointer b and so many bytes
+    3, a, b, bytes                          copy so many bytes from b to a
+    4, a, bytes                             add to pointer a
+    5, a, b                                 exchange two pointers
+    6, depth                                begin a loop
+    7, depth, count, words                  unless it ran `count` times, go so many words on
 
-and runs the kernels in turn without the interpreter lock; it reads the data pointers out of the
-ndarrays, which costs nothing beside what Python would take for that. A kernel of several tasks
+A kernel of several tasks
 is shared by the threads: each takes the next task until none is left. Which thread takes which
 is left open, since no result depends on it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -47,6 +56,7 @@ declare i32 @pthread_create(ptr, ptr, ptr, ptr)
 declare i32 @pthread_detach(i64)
 declare i64 @syscall(i64, ...)
 declare i64 @llvm.smin.i64(i64, i64)
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
 define internal void @work() {
 entry:
@@ -198,55 +208,139 @@ end:
   ret void
 }
 
-define void @fx_run(ptr %tuple, ptr %program, i64 %count) {
+define void @fx_run(ptr %tuple, ptr %program, i64 %arrays, i64 %size) {
 entry:
   %items = getelementptr i8, ptr %tuple, i64 ITEMS
+  %table = alloca ptr, i64 %size
+  %counts = alloca i64, i64 DEEPEST
   %space = alloca ptr, i64 MOST
-  br label %head
-head:
-  %k = phi i64 [0, %entry], [%k2, %next]
-  %at = phi ptr [%program, %entry], [%after, %next]
-  %more = icmp slt i64 %k, %count
-  br i1 %more, label %kernel, label %done
-kernel:
-  %address = load i64, ptr %at
-  %f = inttoptr i64 %address to ptr
+  br label %table_head
+table_head:
+  %a = phi i64 [0, %entry], [%a2, %table_fill]
+  %filled = icmp sge i64 %a, %arrays
+  br i1 %filled, label %next, label %table_fill
+table_fill:
+  %item = getelementptr ptr, ptr %items, i64 %a
+  %array = load ptr, ptr %item
+  %pdata = getelementptr i8, ptr %array, i64 16
+  %data = load ptr, ptr %pdata
+  %entry_a = getelementptr ptr, ptr %table, i64 %a
+  store ptr %data, ptr %entry_a
+  %a2 = add i64 %a, 1
+  br label %table_head
+
+next:
+  %at = phi ptr [%program, %table_head], [%kernel_end, %go], [%p4, %set], [%p4, %move],
+      [%p3, %step], [%p3, %swap], [%p2, %begin], [%jump, %again]
+  %op = load i64, ptr %at
   %p1 = getelementptr i64, ptr %at, i64 1
-  %u = load i64, ptr %p1
   %p2 = getelementptr i64, ptr %at, i64 2
-  %g = load i64, ptr %p2
   %p3 = getelementptr i64, ptr %at, i64 3
-  %n = load i64, ptr %p3
   %p4 = getelementptr i64, ptr %at, i64 4
+  %p5 = getelementptr i64, ptr %at, i64 5
+  switch i64 %op, label %done [
+    i64 1, label %kernel
+    i64 2, label %set
+    i64 3, label %move
+    i64 4, label %step
+    i64 5, label %swap
+    i64 6, label %begin
+    i64 7, label %again
+  ]
+
+kernel:
+  %address = load i64, ptr %p1
+  %f = inttoptr i64 %address to ptr
+  %u = load i64, ptr %p2
+  %g = load i64, ptr %p3
+  %n = load i64, ptr %p4
   br label %fill
 fill:
   %i = phi i64 [0, %kernel], [%i2, %more_arrays]
   %full = icmp sge i64 %i, %n
   br i1 %full, label %go, label %more_arrays
 more_arrays:
-  %pi = getelementptr i64, ptr %p4, i64 %i
+  %pi = getelementptr i64, ptr %p5, i64 %i
   %which = load i64, ptr %pi
-  %item = getelementptr ptr, ptr %items, i64 %which
-  %array = load ptr, ptr %item
-  %pdata = getelementptr i8, ptr %array, i64 16
-  %data = load ptr, ptr %pdata
-  %slot = getelementptr ptr, ptr %space, i64 %i
-  store ptr %data, ptr %slot
+  %from = getelementptr ptr, ptr %table, i64 %which
+  %pointer = load ptr, ptr %from
+  %to = getelementptr ptr, ptr %space, i64 %i
+  store ptr %pointer, ptr %to
   %i2 = add i64 %i, 1
   br label %fill
 go:
-  %after = getelementptr i64, ptr %p4, i64 %n
+  %kernel_end = getelementptr i64, ptr %p5, i64 %n
   call void @share(ptr %f, ptr %space, i64 %u, i64 %g)
   br label %next
-next:
-  %k2 = add i64 %k, 1
-  br label %head
+
+set:
+  %set_to = load i64, ptr %p1
+  %set_from = load i64, ptr %p2
+  %set_bytes = load i64, ptr %p3
+  %set_pfrom = getelementptr ptr, ptr %table, i64 %set_from
+  %set_base = load ptr, ptr %set_pfrom
+  %set_moved = getelementptr i8, ptr %set_base, i64 %set_bytes
+  %set_pto = getelementptr ptr, ptr %table, i64 %set_to
+  store ptr %set_moved, ptr %set_pto
+  br label %next
+
+move:
+  %move_to = load i64, ptr %p1
+  %move_from = load i64, ptr %p2
+  %move_bytes = load i64, ptr %p3
+  %move_pto = getelementptr ptr, ptr %table, i64 %move_to
+  %move_target = load ptr, ptr %move_pto
+  %move_pfrom = getelementptr ptr, ptr %table, i64 %move_from
+  %move_source = load ptr, ptr %move_pfrom
+  call void @llvm.memcpy.p0.p0.i64(ptr %move_target, ptr %move_source, i64 %move_bytes, i1 false)
+  br label %next
+
+step:
+  %step_of = load i64, ptr %p1
+  %step_bytes = load i64, ptr %p2
+  %step_p = getelementptr ptr, ptr %table, i64 %step_of
+  %step_old = load ptr, ptr %step_p
+  %step_new = getelementptr i8, ptr %step_old, i64 %step_bytes
+  store ptr %step_new, ptr %step_p
+  br label %next
+
+swap:
+  %swap_a = load i64, ptr %p1
+  %swap_b = load i64, ptr %p2
+  %swap_pa = getelementptr ptr, ptr %table, i64 %swap_a
+  %swap_pb = getelementptr ptr, ptr %table, i64 %swap_b
+  %swap_va = load ptr, ptr %swap_pa
+  %swap_vb = load ptr, ptr %swap_pb
+  store ptr %swap_vb, ptr %swap_pa
+  store ptr %swap_va, ptr %swap_pb
+  br label %next
+
+begin:
+  %begin_depth = load i64, ptr %p1
+  %begin_p = getelementptr i64, ptr %counts, i64 %begin_depth
+  store i64 0, ptr %begin_p
+  br label %next
+
+again:
+  %again_depth = load i64, ptr %p1
+  %again_times = load i64, ptr %p2
+  %again_back = load i64, ptr %p3
+  %again_p = getelementptr i64, ptr %counts, i64 %again_depth
+  %again_old = load i64, ptr %again_p
+  %again_new = add i64 %again_old, 1
+  store i64 %again_new, ptr %again_p
+  %again_more = icmp slt i64 %again_new, %again_times
+  %again_to = getelementptr i64, ptr %at, i64 %again_back
+  %jump = select i1 %again_more, ptr %again_to, ptr %p4
+  br label %next
+
 done:
   ret void
 }
 """
 
 MOST_ARRAYS = 256
+DEEPEST = 16  # loops inside one another
 # Tasks of about this many elements keep every thread busy and cost little to hand out; a kernel
 # of fewer than two tasks stays on the calling thread.
 TASK = 32768
@@ -261,10 +355,11 @@ class Runtime:
         pause, declared = _PAUSES.get(machine, ("", ""))
         text = text.replace("PAUSE", pause).replace("SPINS", "4000") + declared
         text = text.replace("ITEMS", str(_TUPLE_ITEMS)).replace("MOST", str(MOST_ARRAYS))
+        text = text.replace("DEEPEST", str(DEEPEST))
         addresses = engine.compile_module(text, ["fx_run", "fx_start", "fx_forget"])
-        self.run = ctypes.CFUNCTYPE(None, ctypes.py_object, ctypes.c_void_p, ctypes.c_int64)(
-            addresses["fx_run"]
-        )
+        self.run = ctypes.CFUNCTYPE(
+            None, ctypes.py_object, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
+        )(addresses["fx_run"])
         self._start = ctypes.CFUNCTYPE(None, ctypes.c_int32)(addresses["fx_start"])
         self._forget = ctypes.CFUNCTYPE(None)(addresses["fx_forget"])
         self.threads = 1
@@ -300,9 +395,31 @@ def runtime() -> Runtime:
     return _runtime[0]
 
 
-def words(kernels: Sequence[tuple[int, int, int, Sequence[int]]]) -> np.ndarray:
-    """The program of (address, units, units a task, indices of arrays)."""
-    flat: list[int] = []
-    for address, units, grain, arrays in kernels:
-        flat += [address, units, grain, len(arrays), *arrays]
-    return np.asarray(flat, np.int64)
+class Words:
+    """A program for `fx_run`, as it is written."""
+
+    def __init__(self) -> None:
+        self.flat: list[int] = []
+        self.depth = 0
+
+    def kernel(self, address: int, units: int, grain: int, arrays: Sequence[int]) -> None:
+        self.flat += [1, address, units, grain, len(arrays), *arrays]
+
+    def pointer(self, op: str, *operands: int) -> None:
+        """One of set, move, add and swap."""
+        self.flat += [{"set": 2, "move": 3, "add": 4, "swap": 5}[op], *operands]
+
+    @contextlib.contextmanager
+    def loop(self, count: int) -> Iterator[None]:
+        """What is written inside runs `count` times."""
+        if self.depth == DEEPEST:
+            raise NotImplementedError(f"more than {DEEPEST} loops inside one another")
+        self.flat += [6, self.depth]
+        start = len(self.flat)
+        self.depth += 1
+        yield
+        self.depth -= 1
+        self.flat += [7, self.depth, count, start - len(self.flat)]
+
+    def array(self) -> np.ndarray:
+        return np.asarray([*self.flat, 0], np.int64)

@@ -1,0 +1,166 @@
+"""A jaxpr as a graph: what primitives lower to, calls inlined, loops with a graph of their own.
+
+A loop whose body lowers to native forms altogether becomes one node. What its body computes from
+constants of the loop alone, such as the packed weights of a matrix product, is moved before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fx.core.ir import Jaxpr, Literal
+from fx.kernel.fuse import storage
+from fx.kernel.graph import NATIVE, Graph, Loop, Node, used
+from fx.passes import optimize
+from fx.transforms.dce import has_effects
+
+_COMPUTED = frozenset(("map", "reduce", "contract", "prefixes"))
+
+
+class _Builder:
+    """Builds the graph of a program, and of the bodies of its loops."""
+
+    def __init__(self) -> None:
+        self.graph = Graph()
+        self.constants: list[tuple[Node, Any]] = []
+
+    def hold(self, value: Any) -> Node:
+        """An array that is part of the program."""
+        node = self.graph.input(value.shape, value.dtype)
+        self.constants.append((node, value))
+        return node
+
+    def run(self, jaxpr: Jaxpr, args: Sequence[Node]) -> list[Node]:
+        """The results of a program for nodes of the graph."""
+        env: dict[Any, Node] = {}
+        for var, const in zip(jaxpr.constvars, jaxpr.consts, strict=True):
+            env[var] = self.hold(const._data)
+        env.update(zip(jaxpr.invars, args, strict=True))
+
+        def read(atom: Any) -> Node:
+            if isinstance(atom, Literal):
+                value = np.asarray(atom.val)
+                return self.graph.constant(value) if value.dtype in NATIVE else self.hold(value)
+            return env[atom]
+
+        for eqn in jaxpr.eqns:
+            operands = [read(a) for a in eqn.invars]
+            inner = eqn.primitive.body(eqn.params)
+            if inner is not None:
+                results = self.run(inner, operands)
+            else:
+                results = self.lowered(eqn, operands)
+            env.update(zip(eqn.outvars, results, strict=True))
+        return [read(a) for a in jaxpr.outvars]
+
+    def lowered(self, eqn: Any, operands: Sequence[Node]) -> list[Node]:
+        """The results of one equation."""
+        graph = self.graph
+        types = [v.aval for v in eqn.outvars]
+        many = eqn.primitive.multiple_results
+        form = eqn.primitive.loop(eqn.params)
+        if form is not None:
+            made = self.loop(form, operands, types)
+        else:
+            made = eqn.primitive.lower(graph, operands, types if many else types[0], **eqn.params)
+        if made is None:
+            return graph.opaque(eqn, operands, has_effects(eqn))
+        return made if many else [made]
+
+    # ------------------------------------------------------------------ loops
+    def loop(self, form: Any, operands: Sequence[Node], types: Sequence[Any]) -> list[Node] | None:
+        """The results of a loop; None if its body has parts that are not native."""
+        every = [*operands, *types]
+        if not form.length or any(t.dtype not in NATIVE or 0 in t.shape for t in every):
+            return None
+        inner = _Builder()
+        inputs = [inner.graph.input(v.aval.shape, v.aval.dtype) for v in form.body.invars]
+        outputs = _own_arrays(inner.graph, inner.run(form.body, inputs))
+        outer = dict(zip((n.id for n in inputs), operands, strict=True))
+        moving = {n.id for n in inputs[form.consts :]}
+        held = [(n, self.hold(value)) for n, value in inner.constants]
+        outer.update((n.id, o) for n, o in held)
+        hoisted = self._hoist(inner.graph, outputs, outer, moving)
+        wanted = used(outputs)
+        effects = [n for n in inner.graph.nodes if n.kind == "opaque" and n.attr]
+        if effects or any(n.id in wanted and n.kind == "opaque" for n in inner.graph.nodes):
+            return None
+        fixed = [*zip(inputs, operands, strict=True)][: form.consts] + held + hoisted
+        fixed = [(n, o) for n, o in fixed if n.id in wanted]
+        loop = Loop(
+            inner.graph,
+            [n for n, _ in fixed],
+            inputs[form.consts : form.consts + form.carries],
+            inputs[form.consts + form.carries :],
+            outputs,
+            form.length,
+            form.reverse,
+        )
+        arrays = [*(o for _, o in fixed), *operands[form.consts :]]
+        return self.graph.loop(loop, [self._array(n) for n in arrays], types)
+
+    def _array(self, node: Node) -> Node:
+        return self.graph.copy(node) if node.kind in ("view", "iota", "constant") else node
+
+    def _hoist(
+        self, body: Graph, outputs: Sequence[Node], outer: dict[int, Node], moving: set[int]
+    ) -> list[tuple[Node, Node]]:
+        """Move what is costly and does not change before the loop.
+
+        Gives the inputs of the body that stand for what was moved, with the nodes outside.
+        """
+        kept = {n.id for n in outputs}
+        stand_ins: dict[int, Node] = {}
+        moved: list[tuple[Node, Node]] = []
+        for node in list(body.nodes):
+            node.args = tuple(stand_ins.get(a.id, a) for a in node.args)
+            if node.id in moving or any(a.id in moving for a in node.args):
+                moving.add(node.id)
+                continue
+            costly = node.kind in ("reduce", "contract", "prefixes") or node.op in ("copy", "pad")
+            if costly and node.id not in kept and _closed(node, outer):
+                there = self._cloned(node, outer)
+                stand_in = stand_ins[node.id] = body.input(node.shape, node.dtype)
+                outer[stand_in.id] = there
+                moved.append((stand_in, there))
+        return moved
+
+    def _cloned(self, node: Node, outer: dict[int, Node]) -> Node:
+        """The node in the graph outside."""
+        if node.id not in outer:
+            args = tuple(self._cloned(a, outer) for a in node.args)
+            outer[node.id] = self.graph.again(node, args)
+        return outer[node.id]
+
+
+def _closed(node: Node, outer: dict[int, Node]) -> bool:
+    """Whether a node is made of what is known outside by native forms."""
+    if node.id in outer:
+        return True
+    if node.kind in ("input", "opaque", "result", "loop"):
+        return False
+    return all(_closed(a, outer) for a in node.args)
+
+
+def _own_arrays(graph: Graph, outputs: Sequence[Node]) -> list[Node]:
+    """The outputs, each computed into an array of its own."""
+    seen: set[int] = set()
+    own = []
+    for node in outputs:
+        base = storage(node)
+        if base.kind not in _COMPUTED or base.id in seen:
+            base = graph.copy(node)
+        seen.add(base.id)
+        own.append(base)
+    return own
+
+
+def build_graph(jaxpr: Jaxpr) -> tuple[Graph, list[Node], list[tuple[Node, Any]], list[Node]]:
+    """The graph of a program: (graph, inputs, constants with their arrays, outputs)."""
+    builder = _Builder()
+    inputs = [builder.graph.input(v.aval.shape, v.aval.dtype) for v in jaxpr.invars]
+    outputs = builder.run(optimize(jaxpr), inputs)
+    return builder.graph, inputs, builder.constants, outputs

@@ -1,0 +1,308 @@
+"""What a program does, in order: runs of kernels and loops, NumPy rules, and where values live.
+
+Values live in slots, and the slots of a loop's body are among those of the program. Arrays that
+only the kernels of a run see are raw memory, shared where lifetimes do not overlap. Inside a loop
+a slot is but a pointer: it steps along stacked arrays, and the carry has two places that change
+roles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from fx.backends.llvm.runtime import MOST_ARRAYS
+from fx.kernel.fuse import ALONE, Cluster, Fusion, storage
+from fx.kernel.graph import Graph, Loop, Node, contiguous, resolve
+from fx.kernel.loops import Affine, Kernel, Load, Step, make_kernel
+from fx.kernel.prefixes import Prefixes
+
+
+class Item(NamedTuple):
+    """A part of a run: a kernel on the arrays in `slots`, or a loop and all that it touches."""
+
+    slots: list[int]
+    kernel: Kernel | Prefixes | None = None
+    loop: Repeat | None = None
+
+
+class Repeat(NamedTuple):
+    """A loop of a run.
+
+    `before` and `after` (each time round) set pointers: ("set", slot, other, bytes beyond it),
+    ("move", slot, other, bytes) copies memory, ("add", slot, bytes), ("swap", slot, other).
+    """
+
+    count: int
+    before: list[tuple[Any, ...]]
+    items: list[Item]
+    after: list[tuple[Any, ...]]
+
+
+class Run:
+    """Kernels and loops that follow one another, as one native call."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.new: list[tuple[int, tuple[int, ...], Any]] = []  # arrays that it makes
+        self.raw: list[tuple[int, int]] = []  # memory that only it sees: slot and bytes
+        self.given: list[int] = []  # arrays that it reads
+
+    def share(self, dying: set[int], slots: Slots) -> None:
+        """Arrays that are made and die in the run become raw memory; memory is used again."""
+        local = [(s, math.prod(shape) * d.itemsize) for s, shape, d in self.new if s in dying]
+        gone = {s for s, _ in local}
+        self.new = [n for n in self.new if n[0] not in gone]
+        sizes = dict([*self.raw, *local])
+        first: dict[int, int] = {}
+        last: dict[int, int] = {}
+        for k, item in enumerate(self.items):
+            for s in item.slots:
+                first.setdefault(s, k)
+                last[s] = k
+        free: list[tuple[int, int]] = []
+        place: dict[int, int] = {}
+        blocks: list[tuple[int, int]] = []
+        for k, item in enumerate(self.items):
+            for s in dict.fromkeys(item.slots):
+                if s in sizes and first[s] == k:
+                    fitting = [b for b in free if sizes[s] <= b[1] <= 2 * sizes[s] + 4096]
+                    if fitting:
+                        block = min(fitting, key=lambda b: b[1])
+                        free.remove(block)
+                    else:
+                        block = (slots.of(("block", id(self), len(blocks))), sizes[s])
+                        blocks.append(block)
+                    place[s] = block[0]
+                    sizes[block[0]] = block[1]
+            for s in dict.fromkeys(item.slots):
+                if s in place and last[s] == k:
+                    free.append((place[s], sizes[place[s]]))
+        self.raw = blocks
+        self.items = [_moved(item, place) for item in self.items]
+
+
+def _moved(item: Item, place: dict[int, int]) -> Item:
+    """The item with its slots at other places."""
+    slots = [place.get(s, s) for s in item.slots]
+    if item.loop is None:
+        return item._replace(slots=slots)
+
+    def pointers(steps: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        return [
+            (op, *(place.get(s, s) for s in rest[: POINTERS[op]]), *rest[POINTERS[op] :])
+            for op, *rest in steps
+        ]
+
+    before, after = pointers(item.loop.before), pointers(item.loop.after)
+    items = [_moved(i, place) for i in item.loop.items]
+    return Item(slots, None, item.loop._replace(before=before, items=items, after=after))
+
+
+POINTERS = {"set": 2, "move": 2, "add": 1, "swap": 2}  # how many operands are slots
+
+
+class Slots:
+    """Numbers for values, by key."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[Any, int] = {}
+
+    def of(self, key: Any) -> int:
+        return self.numbers.setdefault(key, len(self.numbers))
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+class Todo(NamedTuple):
+    """A step of a program, with the slots that it reads and makes.
+
+    `step` is a Run, or a tuple: ("call", equation), ("constant", value), ("iota", node),
+    ("reshape", shape), or ("look", shape, dtype, offset, strides), the last two in bytes.
+    """
+
+    step: Any
+    reads: list[int]
+    makes: list[int]
+
+
+class Plan:
+    """The steps of a graph's program.
+
+    Attributes:
+        fusion: the clusters of the graph.
+        todo: the steps in order.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        outputs: Sequence[Node],
+        slots: Slots,
+        scope: Any = (),
+        known: Sequence[Node] = (),
+    ):
+        self.fusion = Fusion(graph, outputs)
+        self.slots = slots
+        self.scope = scope
+        for node in known:
+            self.slot(node)
+        self.todo: list[Todo] = []
+        current: Run | None = None
+        for cluster in self.fusion.order():
+            if cluster.nodes[0].kind == "opaque":
+                current = None
+                self._opaque(cluster.nodes[0])
+                continue
+            if current is None:
+                current = Run()
+                self.todo.append(Todo(current, [], []))
+            if cluster.nodes[0].kind in ALONE:
+                self._loop(cluster.nodes[0], current)
+            else:
+                self._native(cluster, current)
+
+    def slot(self, key: Any) -> int:
+        """The slot of a node, or of something else by its key."""
+        if isinstance(key, Node):
+            key = (key.args[0].id, key.op) if key.kind == "result" else key.id
+        return self.slots.of((self.scope, key))
+
+    def _native(self, cluster: Cluster, run: Run) -> None:
+        kernel, reads, writes = make_kernel(cluster, self.fusion)
+        if len(kernel.arrays) > MOST_ARRAYS:
+            raise NotImplementedError(f"a kernel of {len(kernel.arrays)} arrays")
+        if not kernel.size:
+            for n in writes:  # nothing to compute, but arrays to make
+                run.new.append((self.slot(n), n.shape, n.dtype))
+            return
+        slots = [self.slot(n) for n in reads]
+        self._given(slots, run)
+        partial = []
+        for n in writes:
+            slot = self.slot(n)
+            if kernel.chunks > 1 and n.kind in ("reduce", "contract"):
+                run.new.append((slot, n.shape, n.dtype))
+                slot = self.slot(("partial", n.id))
+                run.raw.append((slot, kernel.chunks * n.size * n.dtype.itemsize))
+                partial.append((slot, n))
+            else:
+                run.new.append((slot, n.shape, n.dtype))
+            slots.append(slot)
+        run.items.append(Item(slots, kernel))
+        for slot, n in partial:
+            run.items.append(Item([slot, self.slot(n)], _gathering(n, kernel.chunks)))
+
+    def _given(self, slots: Sequence[int], run: Run) -> None:
+        made = {s for s, *_ in run.new} | {s for s, _ in run.raw}
+        run.given += [s for s in dict.fromkeys(slots) if s not in made and s not in run.given]
+
+    def _loop(self, head: Node, run: Run) -> None:
+        """A loop as a part of a run."""
+        loop: Loop = head.attr
+        inner = Plan(loop.graph, loop.outputs, self.slots, (self.scope, head.id))
+        body = inner.todo[0].step if inner.todo else Run()
+        args = [self.slot(storage(n)) for n in head.args]
+        self._given(args, run)
+        n, k = len(loop.consts), len(loop.carry)
+        before: list[tuple[Any, ...]] = []
+        after: list[tuple[Any, ...]] = []
+        touched = list(args)
+        for node, there in zip(loop.consts, args[:n], strict=True):
+            before.append(("set", inner.slot(node), there, 0))
+        outside = set()
+        results = [self.slot((head.id, i)) for i in range(len(loop.outputs))]
+        touched += results
+        for i, (node, new) in enumerate(zip(loop.carry, loop.outputs[:k], strict=True)):
+            size = new.size * new.dtype.itemsize
+            spare = self.slot(("spare", head.id, i))
+            run.raw.append((spare, size))
+            run.new.append((results[i], new.shape, new.dtype))
+            touched.append(spare)
+            # After the last time the carry must be in the result.
+            start, other = (spare, results[i]) if loop.length % 2 else (results[i], spare)
+            old, made = inner.slot(node), inner.slot(new)
+            before += [("move", start, args[n + i], size), ("set", old, start, 0)]
+            before.append(("set", made, other, 0))
+            after.append(("swap", old, made))
+            outside.add(made)
+        stacked = [*zip(loop.xs, args[n + k :], strict=True)]
+        for node, result in zip(loop.outputs[k:], results[k:], strict=True):
+            run.new.append((result, (loop.length, *node.shape), node.dtype))
+            stacked.append((node, result))
+            outside.add(inner.slot(node))
+        for node, there in stacked:
+            size = node.size * node.dtype.itemsize
+            start = (loop.length - 1) * size if loop.reverse else 0
+            before.append(("set", inner.slot(node), there, start))
+            after.append(("add", inner.slot(node), -size if loop.reverse else size))
+        local = {s for s, *_ in body.new if s not in outside}
+        body.new = [row for row in body.new if row[0] in local]
+        body.share(local, self.slots)
+        run.raw += body.raw
+        touched += [s for s, _ in body.raw]
+        run.items.append(Item(touched, None, Repeat(loop.length, before, body.items, after)))
+
+    def _opaque(self, node: Node) -> None:
+        eqn = node.op
+        operands = [self.array(a) for a in node.args]
+        results = [self.slot((node.id, i)) for i in range(len(eqn.outvars))]
+        self.todo.append(Todo(("call", eqn), operands, results))
+
+    def array(self, node: Node) -> int:
+        """The slot that holds a node's value as an ndarray, adding steps that make it one."""
+        if node.kind in ("input", "result", "map", "reduce", "contract", "prefixes"):
+            return self.slot(node)
+        known = len(self.slots)
+        slot = self.slot(node)
+        if slot < known:
+            return slot
+        if node.kind == "constant":
+            self.todo.append(Todo(("constant", node.attr), [], [slot]))
+        elif node.kind == "iota":
+            self.todo.append(Todo(("iota", node), [], [slot]))
+        elif node.kind == "reshape":
+            source = self.array(storage(node))
+            self.todo.append(Todo(("reshape", node.shape), [source], [slot]))
+        else:
+            base, view = resolve(node)
+            source = self.array(base)
+            unit = contiguous(base.shape)
+            item, strides, offset = node.dtype.itemsize, [0] * len(node.shape), 0
+            for stride, n, terms, start in zip(unit, base.shape, *view, strict=True):
+                offset += stride * start * item
+                for axis, step in terms if n != 1 else ():
+                    strides[axis] += stride * step * item
+            step_ = ("look", node.shape, node.dtype, offset, tuple(strides))
+            self.todo.append(Todo(step_, [source], [slot]))
+        return slot
+
+    def free(self, kept: set[int], constants: int) -> list[list[int]]:
+        """For each step the slots that are empty after it; shares raw memory within runs."""
+        last: dict[int, int] = {}
+        for i, (step, reads, makes) in enumerate(self.todo):
+            used = [*reads, *makes]
+            if isinstance(step, Run):
+                used += [*step.given, *(s for s, *_ in step.new)]
+            last.update((s, i) for s in used)
+        dying: list[list[int]] = [[] for _ in self.todo]
+        for slot, i in last.items():
+            if slot not in kept and slot >= constants:
+                dying[i].append(slot)
+        for i, (step, _, _) in enumerate(self.todo):
+            if isinstance(step, Run):
+                step.share(set(dying[i]), self.slots)
+        return dying
+
+
+def _gathering(node: Node, chunks: int) -> Kernel:
+    """The kernel that folds the partial results of a reduction in chunks."""
+    rows = node.size
+    sizes, reduced = ((chunks, rows), (True, False)) if rows != 1 else ((chunks,), (True,))
+    at, to = (Affine((rows, 1), 0), Affine((0, 1), 0)) if rows != 1 else (
+        Affine((1,), 0), Affine((0,), 0))  # fmt: skip
+    op = "add" if node.kind == "contract" else node.op
+    step = Step(node.id, op, (Load(0, at),), node.dtype, "fold", 1)
+    return Kernel(sizes, reduced, [node.dtype] * 2, [step], {node.id: (1, to)}, 1, 1)
