@@ -42,6 +42,10 @@ class TreeError(FxValueError):
     """Two pytrees that must have the same structure differ; the message shows the path."""
 
 
+class FxRuntimeError(FxError, RuntimeError):
+    """Something that a program was told not to do, such as to trace once more."""
+
+
 class FxNameError(FxError, NameError):
     """A collective names an axis that no enclosing vmap or pmap binds."""
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from fx import dtypes
 from fx.calls.custom import CustomCall, custom_vjp
-from fx.calls.jit import JitFunction, eval_or_run, jit_p
+from fx.calls.jit import JitFunction
+from fx.calls.jit_call import eval_or_run, jit_p
 from fx.core.array import Array, to_array
 from fx.core.avals import ShapedArray
 from fx.core.ir import Eqn, Jaxpr

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fx.calls.base import CallPrimitive, run_jaxpr, transpose_call
-from fx.calls.jit import jit_p
+from fx.calls.jit_call import jit_p
 from fx.core.array import Array, aval_of, to_array
 from fx.core.avals import ShapedArray
 from fx.core.check import checked, expect_types

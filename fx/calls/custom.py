@@ -15,7 +15,7 @@ from typing import Any
 
 from fx import dtypes
 from fx.calls.base import CallPrimitive, run_jaxpr, transpose_call
-from fx.calls.jit import jit_p
+from fx.calls.jit_call import jit_p
 from fx.config import detours
 from fx.core.array import Array, aval_of, to_array
 from fx.core.avals import ShapedArray

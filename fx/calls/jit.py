@@ -1,4 +1,4 @@
-"""jit: trace once for each signature, compile, and run; and the primitive that carries it.
+"""jit: trace once for each signature, compile, and run.
 
 The cache key is the tree of the arguments, the shape, dtype and weakness of each leaf, the static
 arguments, and the axes and defaults in scope. A program that closes over tracers of an enclosing
@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,156 +18,38 @@ from typing import Any
 import numpy as np
 
 from fx import dtypes
-from fx.calls.base import CallPrimitive, run_jaxpr, transpose_call
+from fx.calls.explain import Explanation, Signature, describe
+from fx.calls.jit_call import eval_or_run
 from fx.calls.placement import constrained, place_tree
+from fx.calls.stages import Lowered
 from fx.config import config, detours
 from fx.core.array import Array, aval_of, is_arraylike, to_array
-from fx.core.avals import ShapedArray, ShapeDtypeStruct
 from fx.core.backend import get_backend
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr
 from fx.core.primitive import AxisData
 from fx.core.trace import Tracer, state
-from fx.errors import FxTypeError, FxValueError, hide_frames, public
+from fx.errors import FxRuntimeError, FxTypeError, FxValueError, hide_frames, public
 from fx.pytree import tree_flatten, tree_unflatten
-from fx.transforms.jvp import jvp_jaxpr
-from fx.transforms.linearize import linearize_jaxpr
-from fx.transforms.stage import FlatFunction, arg_names, hoist, name_of, origin_of, stage
-from fx.transforms.vmap import batch_jaxpr, move_axis
-from fx.util import merge_mask
+from fx.transforms.stage import FlatFunction, arg_names, name_of, origin_of, stage
 
 _log = logging.getLogger("fx")
-
-
-class JitPrimitive(CallPrimitive):
-    """A call of a jaxpr that is compiled as a unit."""
-
-    name = "jit"
-
-    def abstract_eval(self, *avals: ShapedArray, jaxpr: Jaxpr, name: str) -> list[ShapedArray]:
-        return jaxpr.out_avals
-
-    def impl(self, xp: Any, *arrays: Any, jaxpr: Jaxpr, name: str) -> list[Any]:
-        return run_jaxpr(jaxpr, arrays)
-
-    def body(self, params: dict[str, Any]) -> Jaxpr:
-        return params["jaxpr"]
-
-    def jvp_call(
-        self, primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, name: str
-    ) -> tuple[list[Any], list[Any]]:
-        active = [t is not None for t in tangents]
-        both, active_out = jvp_jaxpr(jaxpr, active)
-        given = [t for t in tangents if t is not None]
-        outs = self.bind(*primals, *given, jaxpr=both, name=name)
-        split = len(jaxpr.outvars)
-        zeros = [None] * active_out.count(False)
-        return outs[:split], merge_mask(active_out, outs[split:], zeros)
-
-    def linearize(
-        self, primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, name: str
-    ) -> tuple[list[Any], list[Any]]:
-        parts = linearize_jaxpr(jaxpr, [t is not None for t in tangents])
-        outs = self.bind(*primals, jaxpr=parts.forward, name=name)
-        split = len(jaxpr.outvars)
-        given = [t for t in tangents if t is not None]
-        linear = self.bind(*outs[split:], *given, jaxpr=parts.linear, name=name)
-        zeros = [None] * parts.active_out.count(False)
-        return outs[:split], merge_mask(parts.active_out, linear, zeros)
-
-    def transpose(self, cts: Sequence[Any], *args: Any, jaxpr: Jaxpr, name: str) -> list[Any]:
-        return transpose_call(self, cts, args, jaxpr, name=name)
-
-    def batch(
-        self, axis: AxisData, args: Sequence[Any], dims: Sequence[Any], *, jaxpr: Jaxpr, name: str
-    ) -> tuple[list[Any], list[Any]]:
-        batched, on = batch_jaxpr(jaxpr, axis, [d is not None for d in dims])
-        moved = [x if d is None else move_axis(x, d, 0) for x, d in zip(args, dims, strict=True)]
-        outs = self.bind(*moved, jaxpr=batched, name=name)
-        return outs, [0 if b else None for b in on]
-
-
-jit_p = JitPrimitive()
-
-
-class Compiled:
-    """A program compiled for one signature; call it with arguments of that signature."""
-
-    def __init__(self, lowered: Lowered):
-        self._lowered = lowered
-        self._run = get_backend().compile(lowered.jaxpr)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        leaves, tree = tree_flatten((args, kwargs))
-        lowered = self._lowered
-        if tree != lowered.in_tree:
-            raise FxTypeError(
-                f"compiled {lowered.name} expects arguments of the structure {lowered.in_tree}, "
-                f"got {tree}. Compile again for this structure, or use jit."
-            )
-        arrays = [to_array(x, lowered.name) for x in leaves]
-        for i, (x, aval) in enumerate(zip(arrays, lowered.jaxpr.in_avals, strict=True)):
-            if not aval.same_type(x.aval):
-                raise FxTypeError(
-                    f"compiled {lowered.name} expects {aval.strong().short()} for leaf {i} of its "
-                    f"arguments, got {x.aval.short()}. Compile again, or use jit."
-                )
-        outs = eval_or_run(lowered.jaxpr, arrays, lowered.name)
-        return tree_unflatten(lowered.out_tree, outs)
-
-    def as_text(self) -> str:
-        """The program that runs, as a jaxpr."""
-        return str(self._lowered.jaxpr)
-
-
-class Lowered:
-    """A traced program with the trees of its arguments and results."""
-
-    def __init__(self, jaxpr: Jaxpr, in_tree: Any, out_tree: Any, name: str):
-        self.jaxpr = jaxpr
-        self.in_tree = in_tree
-        self.out_tree = out_tree
-        self.name = name
-
-    @property
-    def out_info(self) -> Any:
-        """Shapes and dtypes of the results, as a tree."""
-        structs = [
-            ShapeDtypeStruct(a.shape, a.dtype, weak_type=a.weak_type) for a in self.jaxpr.out_avals
-        ]
-        return tree_unflatten(self.out_tree, structs)
-
-    def lower(self) -> Lowered:
-        """Itself: tracing and lowering are one step on this backend."""
-        return self
-
-    def as_text(self) -> str:
-        """The program as a jaxpr."""
-        return str(self.jaxpr)
-
-    def compile(self) -> Compiled:
-        """Compile for this signature."""
-        return Compiled(self)
-
-
-def eval_or_run(jaxpr: Jaxpr, arrays: Sequence[Any], name: str) -> list[Any]:
-    """Bind a program under active transformations, or run it at once where there are none."""
-    if not jaxpr.consts or not any(type(c) is Tracer for c in jaxpr.consts):
-        return jit_p.bind(*arrays, jaxpr=jaxpr, name=name)
-    closed, free = hoist(jaxpr)
-    return jit_p.bind(*free, *arrays, jaxpr=closed, name=name)
 
 
 class _Entry:
     """What the cache holds for a signature."""
 
-    __slots__ = ("jaxpr", "out_tree", "run", "weak")
+    __slots__ = ("calls", "jaxpr", "out_tree", "run", "signature", "weak")
 
-    def __init__(self, jaxpr: Jaxpr, out_tree: Any):
+    def __init__(self, jaxpr: Jaxpr, out_tree: Any, signature: Signature):
         self.jaxpr = jaxpr
         self.out_tree = out_tree
         self.weak = [v.aval.weak_type for v in jaxpr.outvars]
+        self.signature = signature
+        self.calls = 0
+        start = time.perf_counter()
         self.run = get_backend().compile(jaxpr)
+        signature.compile_ms = (time.perf_counter() - start) * 1e3
 
 
 _functions: weakref.WeakSet[JitFunction] = weakref.WeakSet()
@@ -192,6 +75,7 @@ class JitFunction:
         static_argnums: tuple[int, ...],
         static_argnames: tuple[str, ...],
         inline: bool,
+        max_traces: int | None = None,
     ):
         functools.update_wrapper(self, function)
         self._function = function
@@ -199,6 +83,7 @@ class JitFunction:
         self._static_argnames = static_argnames
         self._static = bool(static_argnums or static_argnames)
         self._inline = inline
+        self._max_traces = max_traces
         self._name = name_of(function)
         self._cache: dict[Any, _Entry] = {}
         _functions.add(self)
@@ -233,10 +118,14 @@ class JitFunction:
             key = (*signature, context) if context is not None else tuple(signature)
             entry = self._cache.get(key)
             if entry is None:
+                described = self._described(leaves, tree, static_key, context, names_args)
+                start = time.perf_counter()
                 jaxpr, out_tree = self._trace(function, leaves, tree, names_args)
+                described.trace_ms = (time.perf_counter() - start) * 1e3
                 if any(type(c) is Tracer for c in jaxpr.consts):
                     return tree_unflatten(out_tree, self._bind(jaxpr, leaves))
-                entry = self._cache[key] = _Entry(jaxpr, out_tree)
+                entry = self._cache[key] = _Entry(jaxpr, out_tree, described)
+            entry.calls += 1
             if traced or detours[0] or state.axes:
                 return tree_unflatten(entry.out_tree, self._bind(entry.jaxpr, leaves))
             raw = [x._data if type(x) is Array else to_array(x)._data for x in leaves]
@@ -277,6 +166,51 @@ class JitFunction:
             _log.warning("jit traces %s for (%s)", origin_of(self._function), shapes)
         jaxpr = stage(flat, avals, what="jit", origin=origin_of(self._function), names=names)
         return jaxpr, flat.out_tree
+
+    def _described(
+        self, leaves: Sequence[Any], tree: Any, static: Any, context: Any, named: Any
+    ) -> Signature:
+        """A new signature as `explain` shows it; refused if there are too many."""
+        args, kwargs = named
+        if self._static:  # static arguments have no leaves
+            fixed = {i if i >= 0 else len(args) + i for i in self._static_argnums}
+            args = [() if i in fixed else x for i, x in enumerate(args)]
+            kwargs = {k: () if k in self._static_argnames else v for k, v in kwargs.items()}
+        names = arg_names(self._function, args, kwargs)
+        try:
+            positions = list(inspect.signature(self._function).parameters)
+        except (TypeError, ValueError):
+            positions = []
+        avals = [aval_of(x) for x in leaves]
+        signature = describe(names, avals, tree, static, positions, context)
+        limit = self._max_traces
+        if limit is not None and len(self._cache) >= limit:
+            raise FxRuntimeError(
+                f"jit of {self._name} with max_traces={limit} is called with one more signature:\n"
+                f"{self._explanation([signature])}\nGive arguments the same shapes, dtypes and "
+                "static values each time (pad or batch them, make Python numbers arrays), or raise "
+                "max_traces."
+            )
+        return signature
+
+    def _explanation(self, more: Sequence[Signature] = ()) -> Explanation:
+        entries = list(self._cache.values())
+        for entry in entries:
+            entry.signature.calls = entry.calls
+            entry.signature.jaxpr = entry.jaxpr
+        return Explanation(self._name, [*(e.signature for e in entries), *more])
+
+    def explain(self) -> Explanation:
+        """The signatures that were traced, why each was, and what it cost; print it.
+
+        Example:
+            >>> import fx, fx.numpy as jnp
+            >>> f = fx.jit(lambda x, n: x * n, static_argnums=1)
+            >>> y = f(jnp.ones(3), 2), f(jnp.ones(3), 5)
+            >>> print(f.explain().reasons[1])
+            static n: 2 -> 5
+        """
+        return self._explanation()
 
     def _split_static(self, args: Any, kwargs: Any) -> tuple[Any, Any, Any, Any]:
         """Bake static arguments into the function; return it, the rest, and their key."""
@@ -377,6 +311,7 @@ def jit(
     donate_argnums: int | Sequence[int] | None = None,
     donate_argnames: str | Sequence[str] | None = None,
     inline: bool = False,
+    max_traces: int | None = None,
     keep_unused: bool = False,
     device: Any = None,
     backend: str | None = None,
@@ -393,15 +328,18 @@ def jit(
         donate_argnums, donate_argnames: arguments whose memory may be reused for results; they
             must not be used afterwards. A hint: the NumPy backend ignores it.
         inline: insert the equations into an enclosing program instead of a call.
+        max_traces: how many signatures may be traced; one more raises an error that shows
+            `explain()`. Not in JAX.
         keep_unused, device, backend, compiler_options: accepted as in JAX; one CPU backend serves
             them all.
 
     Returns:
         A function with the same signature, and the methods `trace`, `lower`, `eval_shape`,
-        `clear_cache`.
+        `explain`, `clear_cache`.
 
     Raises:
         FxValueError: a static argument is not hashable.
+        FxRuntimeError: there are more signatures than max_traces.
         ConcretizationTypeError: the function needs the value of a traced argument.
 
     Example:
@@ -418,6 +356,7 @@ def jit(
             static_argnums=static_argnums,
             static_argnames=static_argnames,
             inline=inline,
+            max_traces=max_traces,
         )
     if not callable(fun):
         raise FxTypeError(f"jit expects a function, got {type(fun).__name__}.")
@@ -428,7 +367,7 @@ def jit(
     nums, names = _both_ways(fun, nums, names)
     get_backend()  # imports the compiler, which the first call then need not do
     if in_shardings is None and out_shardings is None:
-        return JitFunction(fun, nums, names, inline)
+        return JitFunction(fun, nums, names, inline, max_traces)
     function = constrained(fun, in_shardings, out_shardings, nums)
     return _ShardedJit(function, nums, names, inline, out_shardings)
 
