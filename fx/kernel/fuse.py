@@ -283,7 +283,8 @@ class Fusion:
         For a reduction it is the role of its operand.
         """
         if node.kind == "contract" or node.op == "pad":  # read what must be in memory
-            if any(self.of(resolve(a)[0]) is cluster for a in node.args):
+            read = node.args if node.kind == "contract" else node.args[:1]
+            if any(self.of(resolve(a)[0]) is cluster for a in read):
                 return False
             if node.kind == "contract":
                 return node.shape == cluster.domain

@@ -90,6 +90,9 @@ KEY, WORD = key_dtype, np.dtype(np.uint32)
 NATIVE = FLOATS | INTEGERS | {BOOL, KEY}
 
 
+_MOST_PARTS = 16  # that are joined by looking at each
+
+
 class View(NamedTuple):
     """Which element of an operand each index of a result sees.
 
@@ -114,6 +117,20 @@ class Arrangement(NamedTuple):
     base: Node
     place: View
     chain: tuple[tuple[Any, ...], ...]
+
+
+class Products(NamedTuple):
+    """What a node sums: x times y, with the axes of both among those of a contraction.
+
+    These are the axes of the result, then `reduced`.
+    """
+
+    x: Node
+    x_axes: tuple[int, ...]
+    y: Node
+    y_axes: tuple[int, ...]
+    shape: tuple[int, ...]
+    reduced: tuple[int, ...]
 
 
 class Contraction(NamedTuple):
@@ -154,7 +171,10 @@ class Loop(NamedTuple):
 class Node:
     """One value: its shape, dtype, and how it is made."""
 
-    __slots__ = ("args", "arranged", "attr", "dtype", "fluid", "id", "kind", "op", "shape")
+    __slots__ = (
+        "args", "arranged", "attr", "dtype", "fluid", "id", "kind", "op", "products", "shape",
+        "source",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -175,6 +195,8 @@ class Node:
         self.attr = attr
         self.fluid = False
         self.arranged: Arrangement | None = None
+        self.products: Products | None = None  # what it sums, however that is laid out
+        self.source: Any = None
 
     @property
     def size(self) -> int:
@@ -190,9 +212,11 @@ class Graph:
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
+        self.source: Any = None  # of the equation that is being lowered, for its nodes
 
     def _add(self, kind: str, shape: Any, dtype: Any, *rest: Any) -> Node:
         node = Node(len(self.nodes), kind, tuple(shape), np.dtype(dtype), *rest)
+        node.source = self.source
         self.nodes.append(node)
         return node
 
@@ -348,10 +372,40 @@ class Graph:
             x = self.copy(x)
         return self._add("prefixes", x.shape, x.dtype, op, (x,), (axis, reverse))
 
+    def join(self, parts: Sequence[Node], axis: int) -> Node | None:
+        """Arrays behind one another along an axis."""
+        if any(p.dtype not in NATIVE for p in parts) or len(parts) > _MOST_PARTS:
+            return None
+        parts = [p for p in parts if p.size]
+        if len(parts) == 1:
+            return parts[0]
+        base, order = self.layout(parts[0])
+        if order is not None:
+            inverse = _inverted(order)
+            shapes = [[p.shape[i] for i in inverse] for p in parts]
+            turned = [self.view(p, s, order) for p, s in zip(parts, shapes, strict=True)]
+            whole = self.join([base, *(t for t in turned[1:] if t is not None)], order[axis])
+            return whole and self.ordered(whole, order)
+        shape = list(parts[0].shape)
+        shape[axis] = sum(p.shape[axis] for p in parts)
+        every = range(len(shape))
+        whole, start = self.constant(np.zeros((), parts[0].dtype)), 0
+        for part in parts:
+            if resolve(part)[0].kind in ("iota", "constant"):
+                part = self.copy(part)
+            offsets = [-start if i == axis else 0 for i in every]
+            stop = start + part.shape[axis]
+            shown = self.look(part, shape, tuple(((i, 1),) for i in every), offsets)
+            assert shown is not None
+            whole = self.bounded(shown, whole, [(((axis, 1),), start, stop)])
+            start = stop
+        whole.fluid = parts[0].fluid
+        return whole
+
     def bounded(
         self, x: Node, fill: Node, bounds: Iterable[tuple[tuple[tuple[int, int], ...], int, int]]
     ) -> Node:
-        """The view `x` where bounds hold, else `fill`, a rank-0 node.
+        """The view `x` where bounds hold, else `fill`, a node of rank 0 or of the same shape.
 
         A bound is (terms, low, high): the sum of step * index over (axis, step) among its terms is
         at least `low` and below `high`. Outside, `x` may show what no array has.
@@ -372,14 +426,18 @@ class Graph:
         attr = Contraction(tuple(reduced), tuple(x_axes), tuple(w_axes), panel)
         return self._add("contract", shape, x.dtype, "contract", (x, w), attr)
 
-    def loop(self, loop: Loop, args: Sequence[Node], types: Sequence[Any]) -> list[Node]:
-        """The results of a loop: final carry, stacked results."""
+    def loop(
+        self, loop: Loop, args: Sequence[Node], types: Sequence[tuple[Sequence[int], Any]]
+    ) -> list[Node]:
+        """The results of a loop, of given shapes and dtypes: final carry, stacked results."""
         head = self._add("loop", (), BOOL, None, tuple(args), loop)
-        return [self._add("result", t.shape, t.dtype, i, (head,)) for i, t in enumerate(types)]
+        return [self._add("result", *t, i, (head,)) for i, t in enumerate(types)]
 
     def again(self, node: Node, args: tuple[Node, ...]) -> Node:
         """A node like one of another graph, of these operands."""
-        return self._add(node.kind, node.shape, node.dtype, node.op, args, node.attr)
+        made = self._add(node.kind, node.shape, node.dtype, node.op, args, node.attr)
+        made.source = node.source
+        return made
 
     # ------------------------------------------------------------------ layouts
     def layout(self, x: Node) -> tuple[Node, tuple[int, ...] | None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -55,7 +55,8 @@ class Ref(NamedTuple):
 class Step(NamedTuple):
     """One node: `role` is "full", "row" or "fold" (from full values to a row).
 
-    `bounds`, for op "pad": (index, low, high) where its first operand may be loaded.
+    `bounds`, for op "pad": (index, low, high) where its first operand may be loaded. `source` is
+    the user's line.
     """
 
     id: int
@@ -65,6 +66,7 @@ class Step(NamedTuple):
     role: str
     level: int
     bounds: tuple[tuple[Affine, int, int], ...] = ()
+    source: Any = None
 
 
 class Products(NamedTuple):
@@ -165,8 +167,10 @@ def make_kernel(
             unit = base.attr
         offset = 0
         for stride, n, terms, start in zip(unit, base.shape, *view, strict=True):
+            if n == 1:  # the only index is 0, whatever a view inside bounds says of others
+                continue
             offset += stride * start
-            for axis, step in terms if n != 1 and not scalar else ():
+            for axis, step in () if scalar else terms:
                 into = axes[axis]
                 if into is not None:  # else the axis has one index, 0
                     strides[into] += stride * step
@@ -199,7 +203,7 @@ def make_kernel(
         if node.kind == "contract":
             contracted = products(node)
             levels[node.id] = 0
-            steps.append(Step(node.id, node.op, (), node.dtype, "full", 0))
+            steps.append(Step(node.id, node.op, (), node.dtype, "full", 0, (), node.source))
             continue
         role = "fold" if node.kind == "reduce" else "full" if node.id in cluster.full else "row"
         axes = cluster.axes[node.id]
@@ -218,7 +222,8 @@ def make_kernel(
                 if into is not None:
                     along[into] += factor
             bounds.append((Affine(tuple(along), 0), low, high))
-        steps.append(Step(node.id, node.op, args, node.dtype, role, level, tuple(bounds)))
+        within = tuple(bounds)
+        steps.append(Step(node.id, node.op, args, node.dtype, role, level, within, node.source))
 
     writes = [n for n in cluster.nodes if n.id in fusion.stored]
     stores = {}

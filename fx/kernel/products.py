@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fx.kernel.graph import BOOL, NATIVE, Graph, Node, resolve
+from fx.kernel.graph import BOOL, NATIVE, Graph, Node, Products, resolve
 
 # Vectors are taken to have so many elements: a rough measure serves to weigh layouts.
 _WIDTH = 16
@@ -45,6 +45,21 @@ def contract(
     `x_axes` and `y_axes` say for each axis of the operands which axis of the contraction it is:
     those of `shape`, then those of `reduced`. Each of `reduced` is an axis of both.
     """
+    made = _contracted(graph, x, x_axes, y, y_axes, shape, reduced)
+    if made is not None:
+        made.products = Products(x, tuple(x_axes), y, tuple(y_axes), tuple(shape), tuple(reduced))
+    return made
+
+
+def _contracted(
+    graph: Graph,
+    x: Node,
+    x_axes: Sequence[int],
+    y: Node,
+    y_axes: Sequence[int],
+    shape: Sequence[int],
+    reduced: Sequence[int],
+) -> Node | None:
     sizes = (*shape, *reduced)
     if x.dtype != y.dtype or x.dtype not in NATIVE - {BOOL} or 0 in sizes:
         return None

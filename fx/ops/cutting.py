@@ -51,6 +51,9 @@ class Concatenate(Primitive):
     def impl(self, xp: Any, *operands: Any, dimension: int) -> Any:
         return xp.concatenate(operands, dimension)
 
+    def lower(self, graph: Any, args: Sequence[Any], out: Any, *, dimension: int) -> Any:
+        return graph.join(args, dimension) if out.size else None
+
     def jvp(
         self, primals: Sequence[Any], out: Any, tangents: Sequence[Any], *, dimension: int
     ) -> Any:
@@ -333,6 +336,25 @@ class Split(Structural):
         before = (slice(None),) * dimension
         ends = list(itertools.accumulate(sizes))
         return [x[(*before, slice(e - n, e))] for e, n in zip(ends, sizes, strict=True)]
+
+    def lower(
+        self,
+        graph: Any,
+        args: Sequence[Any],
+        out: Sequence[Any],
+        *,
+        sizes: tuple[int, ...],
+        dimension: int,
+    ) -> Any:
+        (x,) = args
+        if not x.size or 0 in sizes:
+            return None
+        parts, start = [], 0
+        for part in out:
+            offsets = [start if i == dimension else 0 for i in range(len(x.shape))]
+            parts.append(graph.view(x, part.shape, range(len(x.shape)), None, offsets))
+            start += part.shape[dimension]
+        return None if parts[0] is None else parts
 
     def transpose(self, ct: Any, x: Any, *, sizes: tuple[int, ...], dimension: int) -> list[Any]:
         parts = self.abstract_eval(x.aval, sizes=sizes, dimension=dimension)

@@ -241,7 +241,10 @@ class Pow(Binary):
         return xp.power(x, y)
 
     def lower(self, graph: Any, args: Sequence[Any], out: Any) -> Any:
-        return graph.map("pow", *args) if args[0].dtype == args[1].dtype else None
+        x, y = args
+        if y.dtype != x.dtype and x.dtype.kind == "f":
+            y = graph.map("convert", y, dtype=x.dtype)
+        return graph.map("pow", x, y) if y is not None and y.dtype == x.dtype else None
 
 
 def _pow_left(t: Any, x: Any, y: Any, out: Any) -> Any:

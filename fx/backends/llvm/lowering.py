@@ -2,6 +2,8 @@
 
 A loop whose body lowers to native forms altogether becomes one node. What its body computes from
 constants of the loop alone, such as the packed weights of a matrix product, is moved before it.
+Products that a loop only adds up, as the gradient of weights that all its steps use, become one
+product of what its steps multiply, after it.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ import numpy as np
 
 from fx.core.ir import Jaxpr, Literal
 from fx.kernel.fuse import storage
-from fx.kernel.graph import NATIVE, Graph, Loop, Node, used
+from fx.kernel.graph import NATIVE, Graph, Loop, Node, Products, used
+from fx.kernel.products import contract
 from fx.passes import optimize
 from fx.transforms.dce import has_effects
+from fx.util import split_list
 
 _COMPUTED = frozenset(("map", "reduce", "contract", "prefixes"))
 
@@ -59,6 +63,7 @@ class _Builder:
     def lowered(self, eqn: Any, operands: Sequence[Node]) -> list[Node]:
         """The results of one equation."""
         graph = self.graph
+        graph.source = eqn.source
         types = [v.aval for v in eqn.outvars]
         many = eqn.primitive.multiple_results
         form = eqn.primitive.loop(eqn.params)
@@ -78,7 +83,14 @@ class _Builder:
             return None
         inner = _Builder()
         inputs = [inner.graph.input(v.aval.shape, v.aval.dtype) for v in form.body.invars]
-        outputs = _own_arrays(inner.graph, inner.run(form.body, inputs))
+        fixed, carry, xs = split_list(inputs, form.consts, form.carries)
+        outputs = inner.run(form.body, inputs)
+        sums = _sums(carry, outputs)
+        # What is summed afterwards is no carry, but its factors are stacked, if they are not yet.
+        kept = [i for i in range(len(outputs)) if i not in sums]
+        factors = [f for p in sums.values() for f in (p.x, p.y) if f not in xs]
+        outputs = _own_arrays(inner.graph, [*(outputs[i] for i in kept), *factors])
+        carry = [c for i, c in enumerate(carry) if i not in sums]
         outer = dict(zip((n.id for n in inputs), operands, strict=True))
         moving = {n.id for n in inputs[form.consts :]}
         held = [(n, self.hold(value)) for n, value in inner.constants]
@@ -88,19 +100,28 @@ class _Builder:
         effects = [n for n in inner.graph.nodes if n.kind == "opaque" and n.attr]
         if effects or any(n.id in wanted and n.kind == "opaque" for n in inner.graph.nodes):
             return None
-        fixed = [*zip(inputs, operands, strict=True)][: form.consts] + held + hoisted
-        fixed = [(n, o) for n, o in fixed if n.id in wanted]
+        pairs = [*((n, outer[n.id]) for n in fixed), *held, *hoisted]
+        pairs = [(n, o) for n, o in pairs if n.id in wanted]
         loop = Loop(
-            inner.graph,
-            [n for n, _ in fixed],
-            inputs[form.consts : form.consts + form.carries],
-            inputs[form.consts + form.carries :],
-            outputs,
-            form.length,
-            form.reverse,
+            inner.graph, [n for n, _ in pairs], carry, xs, outputs, form.length, form.reverse
         )
-        arrays = [*(o for _, o in fixed), *operands[form.consts :]]
-        return self.graph.loop(loop, [self._array(n) for n in arrays], types)
+        arrays = [*(o for _, o in pairs), *(outer[n.id] for n in (*carry, *xs))]
+        k, n = len(carry), len(kept)
+        made = self.graph.loop(
+            loop,
+            [self._array(a) for a in arrays],
+            [(o.shape if i < k else (form.length, *o.shape), o.dtype)
+             for i, o in enumerate(outputs)],
+        )  # fmt: skip
+        stacked = dict(zip((f.id for f in factors), made[n:], strict=True))
+        stacked.update((x.id, outer[x.id]) for x in xs)
+        results: list[Any] = [None] * len(types)
+        for i, node in zip(kept, made, strict=False):
+            results[i] = node
+        for i, products in sums.items():
+            total = _product_of_all(self.graph, products, stacked, form.length)
+            results[i] = total and self.graph.map("add", operands[form.consts + i], total)
+        return None if any(r is None for r in results) else results
 
     def _array(self, node: Node) -> Node:
         return self.graph.copy(node) if node.kind in ("view", "iota", "constant") else node
@@ -143,6 +164,59 @@ def _closed(node: Node, outer: dict[int, Node]) -> bool:
     if node.kind in ("input", "opaque", "result", "loop"):
         return False
     return all(_closed(a, outer) for a in node.args)
+
+
+def _sums(carry: Sequence[Node], outputs: Sequence[Node]) -> dict[int, Products]:
+    """Which carries of a loop are sums of products that nothing in the loop reads."""
+    readers: dict[int, list[Node]] = {}
+    wanted = used(outputs)
+    for node in _reachable(outputs):
+        for a in node.args:
+            readers.setdefault(a.id, []).append(node)
+    found = {}
+    for i, (old, new) in enumerate(zip(carry, outputs[: len(carry)], strict=True)):
+        if new.op != "add" or old not in new.args or readers.get(new.id) or old.id not in wanted:
+            continue
+        if sum(o is new for o in outputs) > 1 or readers[old.id] != [new]:
+            continue
+        term = new.args[1 - new.args.index(old)]
+        p = term.products
+        if p is None or readers[term.id] != [new] or term.dtype.kind != "f":
+            continue
+        if p.x.size + p.y.size <= 2 * new.size:
+            found[i] = p
+    return found
+
+
+def _reachable(outputs: Sequence[Node]) -> list[Node]:
+    seen: dict[int, Node] = {}
+    stack = list(outputs)
+    while stack:
+        node = stack.pop()
+        if node.id not in seen:
+            seen[node.id] = node
+            stack.extend(node.args)
+    return list(seen.values())
+
+
+def _product_of_all(
+    graph: Graph, p: Products, stacked: dict[int, Node], length: int
+) -> Node | None:
+    """The sum over all steps of a loop of what each multiplies: one more summed axis."""
+    n = len(p.shape)
+
+    def axes(of: tuple[int, ...]) -> list[int]:
+        return [n, *(a + (a >= n) for a in of)]
+
+    return contract(
+        graph,
+        stacked[p.x.id],
+        axes(p.x_axes),
+        stacked[p.y.id],
+        axes(p.y_axes),
+        p.shape,
+        (length, *p.reduced),
+    )
 
 
 def _own_arrays(graph: Graph, outputs: Sequence[Node]) -> list[Node]:
