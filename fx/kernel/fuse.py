@@ -23,8 +23,9 @@ MIN_ROWS = 64
 # reads may need; and each level of its rows computes the levels below anew.
 LARGEST = 240
 MOST_LEVELS = 6
-# A contraction of at least DEEP terms into a result of at most SMALL elements is cut into PIECES.
-DEEP, SMALL, PIECES = 1024, 1 << 16, 8
+# A contraction into a result of at most SMALL elements is cut into PIECES along what it sums, if
+# that has at least DEEP terms, or LONG where the result is too small to occupy all threads.
+DEEP, LONG, SMALL, MANY, PIECES = 8192, 1024, 1 << 16, 1 << 13, 8
 _FUSED = ("map", "reduce", "contract")
 ALONE = ("opaque", "loop")  # kinds of nodes that are no part of a kernel
 
@@ -52,7 +53,8 @@ def storage(node: Node) -> Node:
 
 def _pieces(size: int, reduced: tuple[int, ...]) -> int:
     """Into how many pieces the outermost summed axis of a contraction is cut."""
-    if size > SMALL or math.prod(reduced) < DEEP:
+    depth = math.prod(reduced)
+    if size > SMALL or depth < (DEEP if size >= MANY else LONG):
         return 1
     step = -(-reduced[0] // PIECES)
     return -(-reduced[0] // step)

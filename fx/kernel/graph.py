@@ -212,6 +212,7 @@ class Graph:
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
+        self.lasting: set[int] = set()  # inputs of a loop's body that are the same each time
         self.source: Any = None  # of the equation that is being lowered, for its nodes
 
     def _add(self, kind: str, shape: Any, dtype: Any, *rest: Any) -> Node:

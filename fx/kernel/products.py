@@ -73,7 +73,7 @@ def _contracted(
     if depth == 1 or min(free) < _FEW:
         return _multiplied(graph, left, right, sizes, n)
     best = min(
-        (_Plan(p, q, sizes, n, packed, gathered)
+        (_Plan(graph, p, q, sizes, n, packed, gathered)
          for p, q in ((left, right), (right, left))
          for packed in (False, True)
          for gathered in (False, True)),
@@ -98,6 +98,7 @@ class _Plan:
 
     def __init__(
         self,
+        graph: Graph,
         x: _Operand,
         w: _Operand,
         sizes: Sequence[int],
@@ -132,14 +133,16 @@ class _Plan:
         self.cost = products / self.length * -(-self.length // _WIDTH)
         if packed:
             per_element = 0.3 if w.strides.get(self.vector) == 1 else 1
-            self.cost += 10_000 + per_element * math.prod(sizes[a] for a in w.strides)
+            if resolve(w.node)[0].id not in graph.lasting:  # else it is done once for all
+                self.cost += 10_000 + per_element * math.prod(sizes[a] for a in w.strides)
         elif min(w.strides[a] for a in self.sums if a in w.strides) >= _FAR:
             self.cost *= 2  # rows of w far apart share few places of the caches
         elements = math.prod(sizes[a] for a in x.strides)
         if gathered and elements > resolve(x.node)[0].size:
             self.cost = math.inf  # overlapping windows
         elif gathered:
-            self.cost += 10_000 + 0.5 * elements
+            if resolve(x.node)[0].id not in graph.lasting:
+                self.cost += 10_000 + 0.5 * elements
         elif min(x.strides[a] for a in self.sums if a in x.strides) >= _FAR:
             self.cost *= 1.5
         if not self.natural:

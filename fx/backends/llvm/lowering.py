@@ -84,6 +84,7 @@ class _Builder:
         inner = _Builder()
         inputs = [inner.graph.input(v.aval.shape, v.aval.dtype) for v in form.body.invars]
         fixed, carry, xs = split_list(inputs, form.consts, form.carries)
+        inner.graph.lasting = {n.id for n in fixed}
         outputs = inner.run(form.body, inputs)
         sums = _sums(carry, outputs)
         # What is summed afterwards is no carry, but its factors are stacked, if they are not yet.
