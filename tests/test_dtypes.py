@@ -383,3 +383,16 @@ def test_issubdtype_is_that_of_jax(jax_lines):
         for name, answer in zip(NUMERIC, answers, strict=True):
             got = dtypes.issubdtype(np.dtype(name), getattr(np, kind))
             assert got == (answer == "True"), (name, kind)
+
+
+@pytest.mark.parametrize("dtype", dtypes.FLOAT8, ids=str)
+def test_floats_of_8_bits_meet_only_integers_and_python_numbers(dtype):
+    assert dtypes.is_floating(dtype) and dtypes.issubdtype(dtype, np.floating)
+    assert dtypes.from_short_name(dtypes.short_name(dtype)) == dtype
+    assert dtypes.finfo(dtype).bits == 8 and dtypes.tangent_dtype(dtype) == dtype
+    for other in (dtype, float, int, "bool", "int8", "uint64"):
+        assert dtypes.promote_types(dtype, other) == dtype
+    others = ["bfloat16", "float16", "float32", "float64", "complex64", complex]
+    for other in [*others, *(d for d in dtypes.FLOAT8 if d != dtype)]:
+        with pytest.raises(FxTypeError, match="not converted implicitly"):
+            dtypes.promote_types(dtype, other)

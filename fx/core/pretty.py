@@ -29,7 +29,7 @@ from fx.core.ir import Atom, Eqn, Jaxpr, Literal, Var, set_printer, subjaxprs
 
 # What a variable may not be called, and a string may not be without quotes.
 WORDS = frozenset(["in", "let", "lambda", "inf", "nan", "infj", "nanj", "None", "True", "False"])
-DTYPE = r"(?:bool|bf16|[iufc]\d+|key<fry>|float0)"
+DTYPE = r"(?:bool|bf16|f8_\w+|[iufc]\d+|key<fry>|float0)"
 _PLAIN = re.compile(r"[A-Za-z_<][\w<>]*")
 _DTYPE = re.compile(DTYPE)
 MAX_CONST = 8

@@ -9,6 +9,7 @@ from fx.dtypes.promotion import (
     scalar_type_of,
 )
 from fx.dtypes.table import (
+    FLOAT8,
     bfloat16,
     bool_,
     canonicalize,
@@ -25,6 +26,13 @@ from fx.dtypes.table import (
     extended,
     finfo,
     float0,
+    float8_e3m4,
+    float8_e4m3,
+    float8_e4m3b11fnuz,
+    float8_e4m3fn,
+    float8_e4m3fnuz,
+    float8_e5m2,
+    float8_e5m2fnuz,
     float16,
     float32,
     float64,
@@ -53,6 +61,7 @@ from fx.dtypes.table import (
 )
 
 __all__ = [
+    "FLOAT8",
     "bfloat16",
     "bool_",
     "canonicalize",
@@ -71,6 +80,13 @@ __all__ = [
     "extended",
     "finfo",
     "float0",
+    "float8_e3m4",
+    "float8_e4m3",
+    "float8_e4m3b11fnuz",
+    "float8_e4m3fn",
+    "float8_e4m3fnuz",
+    "float8_e5m2",
+    "float8_e5m2fnuz",
     "float16",
     "float32",
     "float64",

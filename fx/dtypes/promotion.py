@@ -16,6 +16,7 @@ from fx.dtypes.table import (
     BOOL,
     COMPLEX64,
     COMPLEX128,
+    FLOAT8,
     FLOAT16,
     FLOAT32,
     FLOAT64,
@@ -55,7 +56,7 @@ _LATTICE: dict[Any, tuple[Any, ...]] = {
     _I32: (_I64,),
     _I64: (_F,),
     _F: (_FW, _C),
-    _FW: (_CW, BFLOAT16, FLOAT16),
+    _FW: (_CW, BFLOAT16, FLOAT16, *FLOAT8),
     _C: (_CW,),
     _CW: (COMPLEX64,),
     BFLOAT16: (FLOAT32,),
@@ -64,6 +65,7 @@ _LATTICE: dict[Any, tuple[Any, ...]] = {
     FLOAT64: (COMPLEX128,),
     COMPLEX64: (COMPLEX128,),
     COMPLEX128: (),
+    **dict.fromkeys(FLOAT8, ()),  # they meet no other float: what to lose is the user's choice
 }
 
 
@@ -76,6 +78,12 @@ _UPPER_BOUNDS = {node: _upper_bounds(node) for node in _LATTICE}
 
 def _least_upper_bound(a: Any, b: Any) -> Any:
     common = _UPPER_BOUNDS[a] & _UPPER_BOUNDS[b]
+    if not common:
+        names = [x.name if isinstance(x, np.dtype) else "a Python complex" for x in (a, b)]
+        raise FxTypeError(
+            f"cannot combine {names[0]} with {names[1]}: floats of 8 bits are not converted "
+            "implicitly. Write x.astype(...) for the one that is to change."
+        )
     return next(node for node in common if common <= _UPPER_BOUNDS[node])
 
 

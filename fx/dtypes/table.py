@@ -23,6 +23,10 @@ from fx.errors import FxTypeError, FxValueError, public
 bool_ = np.bool_
 int8, int16, int32, int64 = np.int8, np.int16, np.int32, np.int64
 uint8, uint16, uint32, uint64 = np.uint8, np.uint16, np.uint32, np.uint64
+float8_e3m4, float8_e4m3 = ml_dtypes.float8_e3m4, ml_dtypes.float8_e4m3
+float8_e4m3fn, float8_e4m3fnuz = ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e4m3fnuz
+float8_e4m3b11fnuz = ml_dtypes.float8_e4m3b11fnuz
+float8_e5m2, float8_e5m2fnuz = ml_dtypes.float8_e5m2, ml_dtypes.float8_e5m2fnuz
 bfloat16 = ml_dtypes.bfloat16
 float16, float32, float64 = np.float16, np.float32, np.float64
 complex64, complex128 = np.complex64, np.complex128
@@ -43,6 +47,18 @@ key_dtype = np.dtype([("k0", "<u4"), ("k1", "<u4")])
 float0 = np.dtype([("float0", np.void, 0)])
 
 BOOL = np.dtype(bool_)
+FLOAT8 = tuple(
+    np.dtype(t)
+    for t in (
+        float8_e3m4,
+        float8_e4m3,
+        float8_e4m3fn,
+        float8_e4m3fnuz,
+        float8_e4m3b11fnuz,
+        float8_e5m2,
+        float8_e5m2fnuz,
+    )
+)
 SIGNED = tuple(np.dtype(t) for t in (int8, int16, int32, int64))
 UNSIGNED = tuple(np.dtype(t) for t in (uint8, uint16, uint32, uint64))
 FLOATING = tuple(np.dtype(t) for t in (bfloat16, float16, float32, float64))
@@ -57,6 +73,7 @@ KIND: dict[np.dtype, str] = {
     BOOL: "b",
     **dict.fromkeys(SIGNED, "i"),
     **dict.fromkeys(UNSIGNED, "u"),
+    **dict.fromkeys(FLOAT8, "f"),
     **dict.fromkeys(FLOATING, "f"),
     **dict.fromkeys(COMPLEX, "c"),
     key_dtype: "k",
@@ -66,6 +83,7 @@ _SHORT_NAME: dict[np.dtype, str] = {
     BOOL: "bool",
     **{d: f"i{8 * d.itemsize}" for d in SIGNED},
     **{d: f"u{8 * d.itemsize}" for d in UNSIGNED},
+    **{d: d.name.replace("float", "f") for d in FLOAT8},
     **{d: f"f{8 * d.itemsize}" for d in FLOATING},
     BFLOAT16: "bf16",
     **{d: f"c{8 * d.itemsize}" for d in COMPLEX},
@@ -75,7 +93,7 @@ _SHORT_NAME: dict[np.dtype, str] = {
 _FROM_SHORT_NAME = {name: dtype for dtype, name in _SHORT_NAME.items()}
 _SUPPORTED_TEXT = (
     "bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, bfloat16, float16, "
-    "float32, float64, complex64, complex128"
+    "float32, float64, complex64, complex128, and " + ", ".join(d.name for d in FLOAT8)
 )
 
 # ---------------------------------------------------------------------------------------------
@@ -348,6 +366,8 @@ def is_key(dtype: Any) -> bool:
     return _IS_KEY[dtype]
 
 
+# NumPy does not know these to be floating.
+_ML_FLOATS = frozenset([bfloat16, *(d.type for d in FLOAT8)])
 _SUBDTYPE: dict[tuple[Any, Any], bool] = {}
 
 
@@ -386,8 +406,8 @@ def _scalar_type(dtype: Any) -> type:
 
 
 def _issubdtype(a: type, b: type) -> bool:
-    if a is bfloat16:
-        return b in (bfloat16, np.floating, np.inexact, np.number, np.generic)
+    if a in _ML_FLOATS:
+        return b in (a, np.floating, np.inexact, np.number, np.generic)
     return issubclass(a, b)
 
 

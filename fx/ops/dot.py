@@ -313,7 +313,8 @@ def _compute_dtype(x: np.dtype, y: np.dtype, out: np.dtype, depth: int) -> np.dt
     Half precision is summed in float32. BLAS has no integers, so narrow ones go through floats
     where every sum is exact; the wrapped result is the same.
     """
-    compute = accumulator(dtypes.promote_types(dtypes.promote_types(x, y), out))
+    a, b, c = (accumulator(d) for d in (x, y, out))
+    compute = dtypes.promote_types(dtypes.promote_types(a, b), c)
     if compute.kind == "b":
         return np.dtype(np.float32)
     if compute.kind in "iu":

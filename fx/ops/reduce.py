@@ -21,7 +21,7 @@ from fx.ops.base import check_domain, in_domain
 from fx.ops.numerics import sort
 from fx.util import fp_enter, fp_exit, without
 
-_HALF = frozenset((np.dtype(np.float16), np.dtype(dtypes.bfloat16)))
+_HALF = frozenset((np.dtype(np.float16), np.dtype(dtypes.bfloat16), *dtypes.FLOAT8))
 
 
 def accumulator(dtype: np.dtype) -> np.dtype:

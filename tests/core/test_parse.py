@@ -142,8 +142,11 @@ def test_small_constants_keep_their_values(data, dtype):
     var = Var(x.aval)
     (again,) = reread(Jaxpr([], [var], [], [var], [x])).consts
     assert again.aval == x.aval
-    if dtype.kind == "V":
+    if dtypes.is_key(dtype):
         assert again._data.tobytes() == x._data.tobytes()
+    elif dtypes.is_floating(dtype):  # NumPy does not know the NaNs of narrow floats
+        wide = [a._data.astype(np.float64) for a in (again, x)]
+        np.testing.assert_array_equal(*wide)
     else:
         np.testing.assert_array_equal(again._data, x._data)
 

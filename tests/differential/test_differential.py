@@ -19,6 +19,7 @@ from tests.differential.known_differences import KNOWN_DIFFERENCES
 from tests.differential.rows import (
     arithmetic,
     control,
+    float8,
     images,
     linalg,
     polynomials,
@@ -31,7 +32,17 @@ pytest.importorskip("jax")
 
 TABLES = {
     module.__name__.rsplit(".", 1)[-1]: module.ROWS
-    for module in (arithmetic, control, images, linalg, polynomials, reductions, shapes, special)
+    for module in (
+        arithmetic,
+        control,
+        float8,
+        images,
+        linalg,
+        polynomials,
+        reductions,
+        shapes,
+        special,
+    )
 }
 CHUNK = 40  # rows that JAX compiles in one piece
 

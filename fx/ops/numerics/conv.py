@@ -85,7 +85,7 @@ def conv_general_dilated(
     """
     lhs_spec, rhs_spec, out_spec = dimension_numbers
     dtype = lhs.dtype
-    if dtype == np.float16 or dtype.kind == "V":
+    if (dtype.kind == "f" and dtype.itemsize < 4) or dtype.kind == "V":
         lhs, rhs = lhs.astype(np.float32), rhs.astype(np.float32)
     image, kernel = lhs.transpose(lhs_spec), rhs.transpose(rhs_spec)
     space, taps = image.shape[2:], kernel.shape[2:]

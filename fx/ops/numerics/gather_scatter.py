@@ -304,4 +304,6 @@ def _name(mode):
 
 
 def _is_narrow(dtype):
-    return dtype == np.float16 or (dtype.kind == "V" and dtype.names is None)
+    if dtype.kind == "V":  # bfloat16 and most floats of 8 bits, but not keys
+        return dtype.names is None
+    return dtype.kind == "f" and dtype.itemsize < 4

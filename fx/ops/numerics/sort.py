@@ -41,8 +41,8 @@ def sort_multi(xp, operands, *, dimension, is_stable=True, num_keys=1):
 
 
 def _comparable(x):
-    """float16 and bfloat16 as float32, for speed and for NumPy's sorts."""
-    narrow = x.dtype == np.float16 or x.dtype.kind == "V"
+    """Narrow floats as float32, for speed and for NumPy's sorts."""
+    narrow = (x.dtype.kind == "f" and x.dtype.itemsize < 4) or x.dtype.kind == "V"
     return x.astype(np.float32) if narrow else x
 
 

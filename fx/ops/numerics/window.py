@@ -367,7 +367,8 @@ def _logaddexp_complex(xp):
 
 
 def _wide(x):
-    return x.astype(np.float32) if x.dtype == np.float16 or x.dtype.kind == "V" else x
+    narrow = (x.dtype.kind == "f" and x.dtype.itemsize < 4) or x.dtype.kind == "V"
+    return x.astype(np.float32) if narrow else x
 
 
 def _at(axis, where):
