@@ -101,23 +101,32 @@ class _Writer:
         kept = [d for d in range(self.last + 1) if not k.reduced[d]]
         outer = kept[:-1] if inner_stays else kept
         d = self.units.across
+        spans = []
         for i in reversed(outer):
-            size = k.sizes[i] if i != d else -(-k.sizes[i] // b.lanes)
-            rest, self.index[i] = self.divmod(rest, size)
+            span = self.units.spans.get(i, 1)
+            rest, self.index[i] = self.divmod(rest, -(-k.sizes[i] // span))
+            if span > 1 and i != d:
+                low = self.index[i]
+                if low != "0":
+                    low = b.integer(f"mul nsw i64 {low}, {span}")
+                spans.append((i, low, self.limited(low, span, k.sizes[i])))
         folded = [d for d in range(self.last + 1) if k.reduced[d]]
         self.ranges = {d: ("0", str(k.sizes[d])) for d in folded}
         if k.chunks > 1:
             first = b.integer(f"mul nsw i64 {chunk}, {k.chunk}")
             self.ranges[folded[0]] = (first, self.limited(first, k.chunk, k.sizes[folded[0]]))
         self.chunk = chunk
-        if d is not None:
-            self.squares(d, start, stop)
-        elif not folded:
-            self.inner(start, stop, lambda: self.stage(0))
-        elif inner_stays:
-            self.columns(folded, start, stop)
-        else:
-            self.by_rows(folded)
+        with contextlib.ExitStack() as loops:
+            for i, low, high in reversed(spans):
+                self.index[i] = loops.enter_context(self.loop(low, high, 1))
+            if d is not None:
+                self.squares(d, start, stop)
+            elif not folded:
+                self.inner(start, stop, lambda: self.stage(0))
+            elif inner_stays:
+                self.columns(folded, start, stop)
+            else:
+                self.by_rows(folded)
 
     # ------------------------------------------------------------------ squares
     def squares(self, d: int, start: str, stop: str) -> None:

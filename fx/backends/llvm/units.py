@@ -12,22 +12,31 @@ from fx.kernel.prefixes import Prefixes
 
 _BLOCK = 16384  # elements of the innermost dimension in a unit
 _SQUARE = 8  # indices along two dimensions from which on turning squares beats gathering
+_SMALL = 8192  # elements up to which a unit takes more indices of the other dimensions
 _COLUMNS = 2048  # the same for accumulators that live in the first-level cache
 
 
 class Units:
-    """How a kernel's work is cut: `count` units, each of about `cost` elements."""
+    """How a kernel's work is cut: `count` units, each of about `cost` elements.
+
+    Attributes:
+        block, blocks: elements of the innermost dimension in a unit, if it stays; how many there
+            are.
+        across: the dimension along which squares are turned, or None.
+        spans: for some of the other dimensions that stay, how many indices a unit takes.
+    """
 
     def __init__(self, kernel: Kernel | Prefixes):
         if isinstance(kernel, Prefixes):
             self.block, self.blocks, self.across = kernel.block, kernel.blocks, None
+            self.spans: dict[int, int] = {}
             self.count = kernel.outer * kernel.blocks
             self.cost = kernel.count * kernel.block
             return
         inner = kernel.sizes[-1]
         if kernel.products is not None:
             tiling = tiled(kernel)
-            self.block, self.blocks, self.across = inner, 1, None
+            self.block, self.blocks, self.across, self.spans = inner, 1, None, {}
             self.count, self.cost = tiling.count, tiling.cost
             return
         self.block = inner
@@ -37,13 +46,29 @@ class Units:
         elif kernel.by_columns:
             self.block = min(inner, _COLUMNS)
         self.blocks = -(-inner // self.block)
-        outer = [n for n, r in zip(kernel.sizes[:-1], kernel.reduced[:-1], strict=True) if not r]
-        if self.across is not None:
-            outer[self.across] = -(-outer[self.across] // engine.lanes())
-        self.count = math.prod(outer) * kernel.chunks
-        if not kernel.reduced[-1]:
-            self.count *= self.blocks
+        self.spans = {}
+        outer = [d for d, r in enumerate(kernel.reduced[:-1]) if not r]
+        if self.across is None:
+            self._span(kernel, outer)
+        else:
+            self.spans[self.across] = engine.lanes()
+        self.count = kernel.chunks * (1 if kernel.reduced[-1] else self.blocks)
+        for d in outer:
+            self.count *= -(-kernel.sizes[d] // self.spans.get(d, 1))
         self.cost = max(1, kernel.size // max(1, self.count))
+
+    def _span(self, kernel: Kernel, outer: list[int]) -> None:
+        """Let a unit take more than one index, from the innermost dimension outwards."""
+        folded = math.prod(n for n, r in zip(kernel.sizes, kernel.reduced, strict=True) if r)
+        size = folded // kernel.chunks * (1 if kernel.reduced[-1] else self.block)
+        for d in reversed(outer):
+            span = min(kernel.sizes[d], _SMALL // max(1, size))
+            if span <= 1:
+                return
+            self.spans[d] = span
+            size *= span
+            if span < kernel.sizes[d]:
+                return
 
 
 def turned(kernel: Kernel, d: int) -> list[Load]:
