@@ -1,5 +1,6 @@
 """Where the time goes, under the names of `jax.profiler`: named spans on a time line, and Python's
-profile of the thread that asked for it.
+profile of the thread that asked for it. Compiled programs run kernel by kernel while a trace is
+recorded: each kernel and each call of a NumPy rule is a span, with the user's line and its bytes.
 
 A trace is a folder with `trace.json`, which Perfetto and chrome://tracing show, and
 `profile.pstats` for the `pstats` module.
@@ -19,6 +20,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from fx.config import add_detours
+from fx.core.recording import recorders
 from fx.errors import FxValueError, public
 
 __all__ = [
@@ -53,6 +56,20 @@ class _Session:
         self.events: list[dict[str, Any]] = []  # list.append is atomic
         self.python = cProfile.Profile() if options.python_tracer_level else None
 
+    def add(self, name: str, start: int, end: int, notes: dict[str, Any]) -> None:
+        """Record a span."""
+        self.events.append(
+            {
+                "name": name,
+                "ph": "X",
+                "ts": (start - self.begin) / 1000,
+                "dur": (end - start) / 1000,
+                "pid": os.getpid(),
+                "tid": threading.get_native_id(),
+                "args": notes,
+            }
+        )
+
 
 _lock = threading.Lock()
 _session: _Session | None = None
@@ -83,6 +100,9 @@ def start_trace(
                 f"profiler: a trace into {_session.folder} has begun. Call stop_trace first."
             )
         _session = _Session(pathlib.Path(log_dir), profiler_options or ProfileOptions())
+        if _session.options.host_tracer_level:
+            recorders.append(_session.add)
+            add_detours(1)  # programs look whether someone records
     if _session.python is not None:
         _session.python.enable()
 
@@ -99,6 +119,9 @@ def stop_trace() -> None:
         if _session is None:
             raise FxValueError("profiler: no trace has begun. Call start_trace first.")
         session, _session = _session, None
+        if session.options.host_tracer_level:
+            recorders.clear()
+            add_detours(-1)
     session.folder.mkdir(parents=True, exist_ok=True)
     if session.python is not None:
         session.python.disable()
@@ -153,17 +176,7 @@ class TraceAnnotation(contextlib.ContextDecorator):
         start, end, session = self._starts.pop(), time.perf_counter_ns(), _session
         if session is None or not session.options.host_tracer_level:
             return
-        session.events.append(
-            {
-                "name": self.name,
-                "ph": "X",
-                "ts": (start - session.begin) / 1000,
-                "dur": (end - start) / 1000,
-                "pid": os.getpid(),
-                "tid": threading.get_native_id(),
-                "args": self.notes,
-            }
-        )
+        session.add(self.name, start, end, self.notes)
 
 
 def _plain(value: Any) -> Any:

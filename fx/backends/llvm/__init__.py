@@ -10,11 +10,13 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fx.backends.llvm.inspection import Inspection, Profiled
 from fx.backends.llvm.program import Program
 from fx.config import detours
 from fx.core.backend import get_backend, register_backend
 from fx.core.finite import watching
 from fx.core.ir import Jaxpr
+from fx.core.recording import recorders
 
 
 class LlvmBackend:
@@ -28,6 +30,11 @@ class LlvmBackend:
         if compiled is None:
             compiled = jaxpr.memo["llvm"] = _compile(jaxpr)
         return compiled
+
+    def inspect(self, jaxpr: Jaxpr) -> Inspection:
+        """The compiled program, to look at."""
+        program = getattr(self.compile(jaxpr), "program", None)
+        return Inspection(program if program is not None else Program(jaxpr))
 
 
 def _compile(jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
@@ -43,10 +50,16 @@ def _compile(jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
         return interpreter.compile(jaxpr)
 
     def run(args: Sequence[Any]) -> list[Any]:
-        if detours[0] and watching():  # each equation has to be looked at
-            return interpreter.compile(jaxpr)(args)
+        if detours[0]:
+            if watching():  # each equation has to be looked at
+                return interpreter.compile(jaxpr)(args)
+            if recorders:
+                if "profiled" not in jaxpr.memo:
+                    jaxpr.memo["profiled"] = Profiled(program)
+                return jaxpr.memo["profiled"](args, recorders[0])
         return program(args)
 
+    run.program = program  # type: ignore[attr-defined]
     return run
 
 

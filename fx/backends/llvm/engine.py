@@ -7,13 +7,13 @@ as long as the process.
 
 from __future__ import annotations
 
+import _thread
 import ctypes
 import hashlib
 import itertools
 import os
 import threading
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import llvmlite
@@ -60,7 +60,7 @@ def engine() -> _Engine:
     if not _engine:
         with _making:
             if not _engine:
-                _engine.append(_Engine())
+                apart([lambda: _engine.append(_Engine())])
     return _engine[0]
 
 
@@ -81,8 +81,38 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def apart(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
+    """The results of functions that run at the same time, each in a thread of its own.
+
+    Whatever enters LLVM does so here: Ctrl-C raises in the main thread, and llvmlite's lock would
+    stay taken if that was in its hands. Who is interrupted leaves the threads to finish alone.
+    """
+    results: list[Any] = [None] * len(tasks)
+    errors: list[BaseException] = []
+
+    def work(i: int, done: Any) -> None:
+        try:
+            results[i] = tasks[i]()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            done.release()
+
+    waiting = []
+    for i in range(len(tasks)):
+        done = _thread.allocate_lock()
+        done.acquire()
+        _thread.start_new_thread(work, (i, done))  # `threading` has locks of Python code
+        waiting.append(done)
+    for done in waiting:
+        done.acquire()
+    if errors:
+        raise errors[0]
+    return results
+
+
 # ------------------------------------------------------------------ text to object code
-def optimized(text: str, machine: Any = None) -> llvm.ModuleRef:
+def optimized(text: str, machine: Any) -> llvm.ModuleRef:
     """Parse, verify and optimize a module, in a context of its own."""
     e = engine()
     module = llvm.parse_assembly(f'target triple = "{e.triple}"\n{text}', llvm.create_context())
@@ -93,7 +123,7 @@ def optimized(text: str, machine: Any = None) -> llvm.ModuleRef:
     passes.add_sroa_pass()
     passes.add_simplify_cfg_pass()
     options = llvm.create_pipeline_tuning_options(speed_level=2)
-    passes.run(module, llvm.create_pass_builder(machine or e.machines[0], options))
+    passes.run(module, llvm.create_pass_builder(machine, options))
     return module
 
 
@@ -138,50 +168,58 @@ def _object_code(text: str) -> bytes:
         e.machines.append(machine)
 
 
-def _objects(texts: Sequence[str]) -> list[bytes]:
+def objects(texts: Sequence[str]) -> list[bytes]:
     """The object code of modules: from the disk, or compiled on all cores."""
     e, disk = engine(), disk_cache()
     keys = [hashlib.blake2b(e.identity + t.encode(), digest_size=20).hexdigest() for t in texts]
     found = [disk and disk.get(key) for key in keys]
-
-    def make(i: int) -> bytes:
-        made = _object_code(texts[i])
-        if disk:
-            disk.put(keys[i], made)
-        return made
-
-    missing = [i for i, code in enumerate(found) if not code]
     # The longest first, so that no thread starts one when the others are done.
-    missing.sort(key=lambda i: -len(texts[i]))
-    threads = min(cores(), len(missing))
-    if threads > 1:
-        with ThreadPoolExecutor(threads) as pool:
-            new = list(pool.map(make, missing))
-    else:
-        new = [make(i) for i in missing]
-    for i, code in zip(missing, new, strict=True):
-        found[i] = code
+    missing = sorted((i for i, code in enumerate(found) if not code), key=lambda i: -len(texts[i]))
+    following = iter(missing)  # whose steps are atomic
+
+    def work() -> None:
+        for i in following:
+            code = found[i] = _object_code(texts[i])
+            if disk:
+                disk.put(keys[i], code)
+
+    apart([work] * min(cores(), len(missing)))
     return [code for code in found if code]
 
 
 def _link(objects: Sequence[bytes], names: Iterable[str]) -> dict[str, int]:
     """Addresses of functions in object code."""
-    e = engine()
-    library = llvm.JITLibraryBuilder().add_current_process()
-    for code in objects:
-        library.add_object_img(code)
-    names = list(names)
-    for name in names:
-        library.export_symbol(name)
-    tracker = library.link(e.jit, f"fx{next(e.numbers)}")
-    e.trackers.append(tracker)
-    return {name: tracker[name] for name in names}
+    e, names = engine(), list(names)
+
+    def link() -> dict[str, int]:
+        library = llvm.JITLibraryBuilder().add_current_process()
+        for code in objects:
+            library.add_object_img(code)
+        for name in names:
+            library.export_symbol(name)
+        tracker = library.link(e.jit, f"fx{next(e.numbers)}")
+        e.trackers.append(tracker)
+        return {name: tracker[name] for name in names}
+
+    return apart([link])[0]
 
 
 # ------------------------------------------------------------------ what the others call
+def shown(text: str, dialect: str) -> str:
+    """An optimized module as "llvm", or as "asm"."""
+
+    def work() -> str:
+        machine = e.new_machine()
+        module = optimized(text, machine)
+        return str(module) if dialect == "llvm" else machine.emit_assembly(module)
+
+    e = engine()
+    return apart([work])[0]
+
+
 def compile_module(text: str, names: Iterable[str]) -> dict[str, int]:
     """Addresses of functions of a module."""
-    return _link(_objects([text]), names)
+    return _link(objects([text]), names)
 
 
 def kernel_module(body: str, declared: dict[str, str]) -> tuple[str, str]:
@@ -196,5 +234,5 @@ def compile_kernels(kernels: Sequence[tuple[str, dict[str, str]]]) -> list[int]:
     new = {name: text for name, text in modules if name not in _addresses}
     if new:
         # Two threads that lack the same kernel both compile it; either result will do.
-        _addresses.update(_link(_objects(list(new.values())), new))
+        _addresses.update(_link(objects(list(new.values())), new))
     return [_addresses[name] for name, _ in modules]

@@ -304,5 +304,5 @@ def _gathering(node: Node, chunks: int) -> Kernel:
     at, to = (Affine((rows, 1), 0), Affine((0, 1), 0)) if rows != 1 else (
         Affine((1,), 0), Affine((0,), 0))  # fmt: skip
     op = "add" if node.kind == "contract" else node.op
-    step = Step(node.id, op, (Load(0, at),), node.dtype, "fold", 1)
+    step = Step(node.id, op, (Load(0, at),), node.dtype, "fold", 1, (), node.source)
     return Kernel(sizes, reduced, [node.dtype] * 2, [step], {node.id: (1, to)}, 1, 1)

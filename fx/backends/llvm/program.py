@@ -28,7 +28,7 @@ _BYTE = np.dtype(np.uint8)
 _READY = 0x101  # flags: contiguous in row-major order, and aligned
 
 
-def _ready(x: np.ndarray) -> np.ndarray:
+def ready(x: np.ndarray) -> np.ndarray:
     """The array, or a copy of it that native code can read: in row-major order and aligned."""
     return x if x.flags.num & _READY == _READY else np.require(x, requirements=("C", "A"))
 
@@ -38,28 +38,32 @@ class Program:
 
     Attributes:
         kernels: the loop nests, in order.
+        inputs, results, template: slots of arguments and results; the values of constants.
+        todo, dying, calls: the steps, the slots that each leaves empty, what does each.
+        argument_bytes, result_bytes: the sizes of arguments, and of all results.
     """
 
     def __init__(self, jaxpr: Jaxpr):
         graph, inputs, constants, outputs = build_graph(jaxpr)
         plan = Plan(graph, outputs, Slots(), known=[n for n, _ in constants])
-        self._inputs = [plan.slot(n) for n in inputs]
-        self._results = [plan.array(n) for n in outputs]
-        dying = plan.free({*self._results, *self._inputs}, len(constants))
-        self._template = [value for _, value in constants]
-        self._template += [None] * (len(plan.slots) - len(constants))
+        self.inputs = [plan.slot(n) for n in inputs]
+        self.results = [plan.array(n) for n in outputs]
+        dying = plan.free({*self.results, *self.inputs}, len(constants))
+        self.template = [value for _, value in constants]
+        self.template += [None] * (len(plan.slots) - len(constants))
         runs = [t.step for t in plan.todo if isinstance(t.step, Run)]
-        self.kernels: list[Kernel | Prefixes] = [k for run in runs for k in _kernels(run.items)]
+        self.kernels: list[Kernel | Prefixes] = [k for run in runs for k in kernels_of(run.items)]
         texts = [codegen.write(k, engine.lanes()) for k in self.kernels]
         addresses = iter(engine.compile_kernels(texts))
-        self._compiled = [
-            (_callable(*todo, addresses), empty_after)
-            for todo, empty_after in zip(plan.todo, dying, strict=True)
-        ]
+        self.todo, self.dying = plan.todo, dying
+        self.calls = [_callable(*todo, addresses) for todo in plan.todo]
+        self._compiled = list(zip(self.calls, dying, strict=True))
+        self.argument_bytes = [_nbytes(a) for a in jaxpr.in_avals]
+        self.result_bytes = sum(_nbytes(a) for a in jaxpr.out_avals)
 
     def __call__(self, args: Sequence[Any]) -> list[Any]:
-        values = self._template.copy()
-        for slot, arg in zip(self._inputs, args, strict=True):
+        values = self.template.copy()
+        for slot, arg in zip(self.inputs, args, strict=True):
             values[slot] = arg
         token = fp_enter()
         try:
@@ -69,19 +73,23 @@ class Program:
                     values[slot] = None
         finally:
             fp_exit(token)
-        return [values[s] for s in self._results]
+        return [values[s] for s in self.results]
 
 
-def _kernels(items: Sequence[Item]) -> Iterator[Kernel | Prefixes]:
-    """All kernels, in the order in which `_written` asks for their addresses."""
+def _nbytes(aval: Any) -> int:
+    return aval.size * aval.dtype.itemsize
+
+
+def kernels_of(items: Sequence[Item]) -> Iterator[Kernel | Prefixes]:
+    """All kernels, in the order in which `written` asks for their addresses."""
     for item in items:
         if item.kernel is not None:
             yield item.kernel
         elif item.loop is not None:
-            yield from _kernels(item.loop.items)
+            yield from kernels_of(item.loop.items)
 
 
-def _written(
+def written(
     words: Words, items: Sequence[Item], position: Callable[[int], int], addresses: Iterator[int]
 ) -> None:
     """Write the items of a run as a program for the runtime."""
@@ -93,7 +101,7 @@ def _written(
         elif item.loop is not None:
             _pointers(words, item.loop.before, position)
             with words.loop(item.loop.count):
-                _written(words, item.loop.items, position, addresses)
+                written(words, item.loop.items, position, addresses)
                 _pointers(words, item.loop.after, position)
 
 
@@ -125,9 +133,9 @@ def _native_call(run: Run, addresses: Iterator[int]) -> Callable[[list[Any]], No
         """Where a slot's pointer is: behind those of arrays are those of loops' bodies."""
         return positions.setdefault(slot, len(positions))
 
-    written = Words()
-    _written(written, run.items, position, addresses)
-    program = written.array()
+    words = Words()
+    written(words, run.items, position, addresses)
+    program = words.array()
     where, count, size = program.ctypes.data, len(order), len(positions)
     native = runtime().run
 
@@ -137,7 +145,7 @@ def _native_call(run: Run, addresses: Iterator[int]) -> Callable[[list[Any]], No
         for slot, nbytes in raw:
             values[slot] = empty((nbytes,), _BYTE)
         for slot in given:
-            values[slot] = _ready(values[slot])
+            values[slot] = ready(values[slot])
         native(tuple([values[s] for s in order]), where, count, size)
         for slot, _ in raw:
             values[slot] = None
@@ -200,7 +208,7 @@ def _look(
     (source,), (slot,) = ins, outs
 
     def call(values: list[Any]) -> None:
-        values[slot] = ndarray(shape, dtype, _ready(values[source]), offset, strides)
+        values[slot] = ndarray(shape, dtype, ready(values[source]), offset, strides)
 
     return call
 
