@@ -66,6 +66,7 @@ from fx.devices import (
     typeof,
 )
 from fx.dtypes import default_dtype
+from fx.timing import timeit
 from fx.transforms.grad import grad, jvp, linear_transpose, linearize, value_and_grad, vjp
 from fx.transforms.jacobian import hessian, jacfwd, jacobian, jacrev
 from fx.transforms.mapping import vmap
@@ -200,6 +201,7 @@ __all__ = [
     "smap",
     "stages",
     "testing",
+    "timeit",
     "train",
     "tree",
     "tree_util",

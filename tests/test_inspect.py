@@ -40,7 +40,7 @@ def test_explain_names_what_differs_from_the_nearest_signature():
         "static mode: nothing -> 'b'",
     ]
     assert [s.calls for s in told.signatures] == [1, 1, 1, 1, 2]
-    assert all(s.trace_ms > 0 and s.compile_ms > 0 for s in told.signatures)
+    assert all(s.trace_ms > 0 and s.lower_ms > 0 for s in told.signatures)
     text = str(told)
     assert "5 signatures" in text and "params['w']: f32[3,4], x: f32[3,4]" in text
     assert repr(told) == text

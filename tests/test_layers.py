@@ -39,7 +39,7 @@ LAYERS = [
         "export",
         "profiler",
     },
-    {"lax"},
+    {"lax", "timing"},
     {"numpy"},
     {"random", "flatten_util", "image"},
     {"nn"},

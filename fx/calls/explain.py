@@ -20,7 +20,8 @@ class Signature:
         static: (name, value) of the static arguments.
         tree: the structure of the arguments.
         context: axes and defaults in scope; None in the usual case.
-        trace_ms, compile_ms: how long it took; compile_ms includes lowering.
+        trace_ms, lower_ms, compile_ms: how long it took to make the program, to plan it as
+            kernels or calls, and to get native code from the disk or from LLVM.
         calls: how often the program was called.
         jaxpr: the program, once there is one.
     """
@@ -30,6 +31,7 @@ class Signature:
     tree: Any
     context: Any
     trace_ms: float = 0.0
+    lower_ms: float = 0.0
     compile_ms: float = 0.0
     calls: int = 0
     jaxpr: Jaxpr | None = None
@@ -114,7 +116,8 @@ class Explanation:
             if s.jaxpr is None:
                 continue
             constants = sum(c._data.nbytes for c in s.jaxpr.consts)
-            cost = f"   trace {s.trace_ms:.1f} ms, lower and compile {s.compile_ms:.1f} ms; "
+            cost = f"   trace {s.trace_ms:.1f} ms, lower {s.lower_ms:.1f} ms, "
+            cost += f"compile {s.compile_ms:.1f} ms; "
             cost += f"{len(s.jaxpr.eqns)} equations, {constants} bytes of constants"
             temporary = _temporaries(s.jaxpr)
             if temporary is not None:

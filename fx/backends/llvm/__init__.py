@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fx.backends.llvm.engine import spent
 from fx.backends.llvm.inspection import Inspection, Profiled
 from fx.backends.llvm.program import Program
 from fx.config import detours
@@ -39,6 +40,7 @@ class LlvmBackend:
 
 def _compile(jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
     interpreter = get_backend("numpy")
+    before = spent[0]
     try:
         program = Program(jaxpr)
     except Exception as error:
@@ -60,6 +62,7 @@ def _compile(jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
         return program(args)
 
     run.program = program  # type: ignore[attr-defined]
+    run.native_ms = (spent[0] - before) * 1e3  # type: ignore[attr-defined]
     return run
 
 

@@ -35,6 +35,8 @@ def write(kernel: Kernel | Prefixes, lanes: int) -> tuple[str, dict[str, str]]:
     writer.function()
     return "\n".join(writer.b.lines), writer.b.declared
 
+_ROWS = 4  # that are added to accumulators in memory at a time
+
 
 class _Writer:
     def __init__(self, kernel: Kernel, lanes: int):
@@ -327,19 +329,41 @@ class _Writer:
                 value = b.const(scalar.identity(s.op, s.dtype), s.dtype, b.lanes)
                 self.put(value, *self.place(s), self.mask)
 
-        def body() -> None:
-            self.stage(0)
-            for s in folds:
-                array, where = self.place(s)
-                x = self.operand(s.args[0])
-                old = self.fetch(array, where, s.dtype, self.mask)
-                self.put(scalar.fold(b, s.op, old, x), array, where, self.mask)
+        def body(rows: int = 1) -> None:
+            d, places = folded[-1], [self.place(s) for s in folds]
+            first = self.index[d]
+            totals = [
+                self.fetch(array, where, s.dtype, self.mask)
+                for s, (array, where) in zip(folds, places, strict=True)
+            ]
+            for row in range(rows):
+                if row:
+                    self.index[d] = b.integer(f"add nsw i64 {first}, {row}")
+                    self.cache = {}
+                self.stage(0)
+                for i, s in enumerate(folds):
+                    totals[i] = scalar.fold(b, s.op, totals[i], self.operand(s.args[0]))
+            self.index[d] = first
+            for total, (array, where) in zip(totals, places, strict=True):
+                self.put(total, array, where, self.mask)
 
         self.inner(start, stop, fill)
+        # Several rows at a time where little is computed: the accumulators' memory is what costs.
+        rows = _ROWS if len(k.steps) <= _ROWS else 1
         with contextlib.ExitStack() as loops:
-            for d in folded:
+            for d in folded[:-1]:
                 self.index[d] = loops.enter_context(self.loop(*self.ranges[d], 1))
-            self.inner(start, stop, body)
+            d = folded[-1]
+            low, high = self.ranges[d]
+            if rows > 1:
+                count = b.integer(f"sub nsw i64 {high}, {low}")
+                whole = b.integer(f"and i64 {count}, {-rows}")
+                middle = b.integer(f"add nsw i64 {low}, {whole}")
+                with self.loop(low, middle, rows) as self.index[d]:
+                    self.inner(start, stop, lambda: body(rows))
+                low = middle
+            with self.loop(low, high, 1) as self.index[d]:
+                self.inner(start, stop, body)
         for d in folded:
             self.index[d] = "0"
 

@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -52,6 +53,7 @@ class _Engine:
 
 _engine: list[_Engine] = []
 _making = threading.Lock()
+spent = [0.0]  # seconds in `compile_kernels`
 _addresses: dict[str, int] = {}  # name of a kernel, a digest of its text -> its address
 
 
@@ -230,9 +232,11 @@ def kernel_module(body: str, declared: dict[str, str]) -> tuple[str, str]:
 
 def compile_kernels(kernels: Sequence[tuple[str, dict[str, str]]]) -> list[int]:
     """The address of each kernel, given as (body, declarations); equal ones are one."""
+    start = time.perf_counter()
     modules = [kernel_module(*k) for k in kernels]
     new = {name: text for name, text in modules if name not in _addresses}
     if new:
         # Two threads that lack the same kernel both compile it; either result will do.
         _addresses.update(_link(objects(list(new.values())), new))
+    spent[0] += time.perf_counter() - start
     return [_addresses[name] for name, _ in modules]

@@ -48,6 +48,8 @@ class Run:
         self.new: list[tuple[int, tuple[int, ...], Any]] = []  # arrays that it makes
         self.raw: list[tuple[int, int]] = []  # memory that only it sees: slot and bytes
         self.given: list[int] = []  # arrays that it reads
+        self.made: set[int] = set()  # all of these as far as `counted`, while it is planned
+        self.counted = 0, 0
 
     def share(self, dying: set[int], slots: Slots) -> None:
         """Arrays that are made and die in the run become raw memory; memory is used again."""
@@ -196,8 +198,12 @@ class Plan:
             run.items.append(Item([slot, self.slot(n)], _gathering(n, kernel.chunks)))
 
     def _given(self, slots: Sequence[int], run: Run) -> None:
-        made = {s for s, *_ in run.new} | {s for s, _ in run.raw}
-        run.given += [s for s in dict.fromkeys(slots) if s not in made and s not in run.given]
+        made = run.made
+        made.update(s for s, *_ in run.new[run.counted[0] :])  # what came since the last time
+        made.update(s for s, _ in run.raw[run.counted[1] :])
+        run.counted = len(run.new), len(run.raw)
+        run.given += [s for s in dict.fromkeys(slots) if s not in made]
+        made.update(slots)
 
     def _loop(self, head: Node, run: Run) -> None:
         """A loop as a part of a run."""
