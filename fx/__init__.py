@@ -49,6 +49,7 @@ from fx.core.array import Array
 from fx.core.avals import ShapedArray, ShapeDtypeStruct
 from fx.core.mesh import NamedSharding, make_mesh, set_mesh
 from fx.core.mesh import PartitionSpec as P
+from fx.core.refs import Ref, empty_ref, free_ref, freeze, new_ref
 from fx.core.trace import ensure_compile_time_eval, named_call, named_scope
 from fx.devices import (
     block_until_ready,
@@ -118,6 +119,7 @@ __all__ = [
     "Array",
     "NamedSharding",
     "P",
+    "Ref",
     "ShapeDtypeStruct",
     "ShapedArray",
     "ad_checkpoint",
@@ -150,6 +152,7 @@ __all__ = [
     "disable_jit",
     "dtypes",
     "effects_barrier",
+    "empty_ref",
     "enable_checks",
     "enable_custom_prng",
     "ensure_compile_time_eval",
@@ -158,6 +161,8 @@ __all__ = [
     "experimental",
     "export",
     "flatten_util",
+    "free_ref",
+    "freeze",
     "grad",
     "hessian",
     "image",
@@ -181,6 +186,7 @@ __all__ = [
     "monitoring",
     "named_call",
     "named_scope",
+    "new_ref",
     "nn",
     "numpy",
     "numpy_dtype_promotion",

@@ -35,8 +35,6 @@ _CONTRIBUTED = "one of Optax's contributed optimizers, each used by one reposito
 MISSING: dict[tuple[str, str], str] = {
     ("jax", "distributed"): "fx runs in one process; its devices are threads of it",
     ("jax", "lib"): "JAX's bindings to XLA",
-    ("jax", "Ref"): "mutable references need effects in the IR, which has none",
-    ("jax", "new_ref"): "as Ref",
     ("optax.assignment", "hungarian_algorithm"): "no gradient transformation",
     **dict.fromkeys(
         [

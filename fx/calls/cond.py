@@ -15,6 +15,7 @@ from fx import dtypes
 from fx.calls.base import CallPrimitive, run_jaxpr
 from fx.calls.loop_types import cast_to, join_types
 from fx.config import config
+from fx.calls.refs import of_cond, of_switch, through
 from fx.core.array import Array, aval_of, is_arraylike, to_array
 from fx.core.avals import ShapedArray
 from fx.core.check import expect_types
@@ -260,6 +261,7 @@ def _common_types(
 
 
 @public
+@through(of_cond)
 def cond(
     pred: Any,
     true_fun: Callable[..., Any],
@@ -317,6 +319,7 @@ def _bind(
 
 
 @public
+@through(of_switch)
 def switch(
     index: Any,
     branches: Sequence[Callable[..., Any]],

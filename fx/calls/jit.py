@@ -22,12 +22,14 @@ from fx.calls.explain import Explanation, Signature, describe
 from fx.calls.jit_call import eval_or_run
 from fx.calls.placement import constrained, place_tree
 from fx.calls.stages import Lowered
+from fx.calls.refs import of_jit
 from fx.config import config, detours
 from fx.core.array import Array, aval_of, is_arraylike, to_array
 from fx.core.backend import get_backend
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr
 from fx.core.primitive import AxisData
+from fx.core.refs import alive
 from fx.core.trace import Tracer, state
 from fx.errors import FxRuntimeError, FxTypeError, FxValueError, hide_frames, public
 from fx.pytree import tree_flatten, tree_unflatten
@@ -88,6 +90,7 @@ class JitFunction:
         self._max_traces = max_traces
         self._name = name_of(function)
         self._cache: dict[Any, _Entry] = {}
+        self._with_refs: dict[Any, Any] | None = {}  # None: it is known to use no references
         _functions.add(self)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -101,6 +104,10 @@ class JitFunction:
         try:
             if config.disable_jit:
                 return self._function(*args, **kwargs)
+            if alive[0] and self._with_refs is not None:
+                used, out = of_jit(self, self._pure, args, kwargs)
+                if used:
+                    return out
             function, names_args = self._function, (args, kwargs)
             static_key: Any = ()
             if self._static:
@@ -136,6 +143,12 @@ class JitFunction:
         except Exception as error:
             hide_frames(error)
             raise
+
+    def _pure(self, function: Callable[..., Any]) -> JitFunction:
+        """A jitted function that uses no references."""
+        made = JitFunction(function, (), (), self._inline)
+        made._with_refs = None
+        return made
 
     def _convert(self, x: Any, leaves: Sequence[Any], named: Any) -> Any:
         """The type of an unusual argument, or the error for one that is no array."""
@@ -270,6 +283,8 @@ class JitFunction:
     def clear_cache(self) -> None:
         """Forget all traced programs."""
         self._cache.clear()
+        if self._with_refs is not None:
+            self._with_refs.clear()
 
     def _cache_size(self) -> int:
         return len(self._cache)

@@ -126,6 +126,7 @@ def reshard(xs: Any, out_shardings: Any) -> Any:
     return place_tree("reshard", xs, out_shardings)
 
 
+@public
 def pcast(x: Any, axis_name: Any, *, to: str) -> Any:
     """The value unchanged: fx finds out by itself which values differ between devices.
 

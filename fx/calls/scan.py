@@ -12,6 +12,7 @@ from typing import Any
 from fx import dtypes
 from fx.calls.base import CallPrimitive, compiled
 from fx.calls.loop_types import carry_fixpoint, cast_to
+from fx.calls.refs import of_scan, through
 from fx.config import config
 from fx.core.array import Array, aval_of, is_arraylike, to_array
 from fx.core.avals import ShapedArray
@@ -384,6 +385,7 @@ def _slice_types(avals: Sequence[ShapedArray], n_whole: int) -> list[ShapedArray
 
 # ------------------------------------------------------------------ the public function
 @public
+@through(of_scan)
 def scan(
     f: Callable[[Any, Any], tuple[Any, Any]],
     init: Any,

@@ -19,6 +19,7 @@ from fx.calls.cond import cond
 from fx.calls.loop_types import carry_fixpoint, cast_to
 from fx.calls.scan import scan
 from fx.config import config
+from fx.calls.refs import of_while, through
 from fx.core.array import Array, aval_of, is_arraylike, to_array
 from fx.core.avals import ShapedArray
 from fx.core.check import expect_types
@@ -193,6 +194,7 @@ while_p = WhilePrimitive()
 
 
 @public
+@through(of_while)
 def while_loop(
     cond_fun: Callable[[Any], Any],
     body_fun: Callable[[Any], Any],
