@@ -14,8 +14,8 @@ import numpy as np
 from fx import dtypes
 from fx.calls.base import CallPrimitive, run_jaxpr
 from fx.calls.loop_types import cast_to, join_types
-from fx.config import config
 from fx.calls.refs import of_cond, of_switch, through
+from fx.config import config
 from fx.core.array import Array, aval_of, is_arraylike, to_array
 from fx.core.avals import ShapedArray
 from fx.core.check import expect_types

@@ -21,8 +21,8 @@ from fx import dtypes
 from fx.calls.explain import Explanation, Signature, describe
 from fx.calls.jit_call import eval_or_run
 from fx.calls.placement import constrained, place_tree
-from fx.calls.stages import Lowered
 from fx.calls.refs import of_jit
+from fx.calls.stages import Lowered
 from fx.config import config, detours
 from fx.core.array import Array, aval_of, is_arraylike, to_array
 from fx.core.backend import get_backend

@@ -17,9 +17,9 @@ from fx.calls.base import CallPrimitive, compiled
 from fx.calls.checkpoint import checkpoint
 from fx.calls.cond import cond
 from fx.calls.loop_types import carry_fixpoint, cast_to
+from fx.calls.refs import of_while, through
 from fx.calls.scan import scan
 from fx.config import config
-from fx.calls.refs import of_while, through
 from fx.core.array import Array, aval_of, is_arraylike, to_array
 from fx.core.avals import ShapedArray
 from fx.core.check import expect_types
