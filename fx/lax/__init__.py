@@ -21,6 +21,7 @@ from fx.calls.scan import scan
 from fx.calls.while_loop import while_loop
 from fx.dtypes import dtype
 from fx.lax import linalg
+from fx.lax.compilers import composite, optimization_barrier, platform_dependent
 from fx.lax.convert import (
     RoundingMethod,
     bitcast_convert_type,
@@ -139,6 +140,7 @@ from fx.lax.linear import (
     dot,
     dot_general,
 )
+from fx.lax.ragged import ragged_dot
 from fx.lax.reductions import (
     argmax,
     argmin,
@@ -268,6 +270,7 @@ __all__ = [
     "clz",
     "collapse",
     "complex",
+    "composite",
     "concatenate",
     "cond",
     "conj",
@@ -344,9 +347,11 @@ __all__ = [
     "ne",
     "neg",
     "nextafter",
+    "optimization_barrier",
     "pad",
     "padtype_to_pads",
     "pcast",
+    "platform_dependent",
     "pmax",
     "pmean",
     "pmin",
@@ -358,6 +363,7 @@ __all__ = [
     "psum",
     "psum_scatter",
     "pswapaxes",
+    "ragged_dot",
     "random_gamma_grad",
     "real",
     "reciprocal",

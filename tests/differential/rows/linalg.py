@@ -1,5 +1,7 @@
 """Linear algebra and Fourier transforms."""
 
+import numpy as np
+
 from tests.differential.harness import row
 
 ROWS = [
@@ -53,4 +55,12 @@ ROWS = [
     row("jnp.fft.ifft(jnp.fft.fft(z) ** 2)", z="c64[5]", rtol=1e-4),
     row("jnp.real(jnp.fft.fft2(x))", x="f32[3,4]", rtol=1e-4),
     row("[jnp.fft.fftfreq(6), jnp.fft.rfftfreq(6), jnp.fft.fftshift(x)]", x="f32[6]"),
+    row(
+        "lax.ragged_dot(x, y, i)",
+        x="f32[6,3]",
+        y="f32[3,3,2]",
+        i=np.array([2, 0, 3], np.int32),
+        off="vmap vmapgrad",
+    ),
+    row("lax.ragged_dot(x, y, jnp.array([1, 1]))", x="i32[4,3]", y="i32[2,3,2]", off="vmap"),
 ]
