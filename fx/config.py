@@ -67,8 +67,9 @@ _CHOICES = {
     "numpy_dtype_promotion": ("standard", "strict"),
     "numpy_rank_promotion": ("allow", "warn", "raise"),
 }
-# Options that each single operation has to look at, once they are on.
+# Options that each operation, or each call of a program, has to look at once they are on.
 _WATCHED = (
+    "disable_jit",
     "debug_nans",
     "debug_infs",
     "numpy_dtype_promotion",

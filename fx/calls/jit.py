@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import operator
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ from fx.calls.refs import of_jit
 from fx.calls.stages import Lowered
 from fx.config import config, detours
 from fx.core.array import Array, aval_of, is_arraylike, to_array
+from fx.core.avals import ShapedArray, interned
 from fx.core.backend import get_backend
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr
@@ -32,21 +34,48 @@ from fx.core.primitive import AxisData
 from fx.core.refs import alive
 from fx.core.trace import Tracer, state
 from fx.errors import FxRuntimeError, FxTypeError, FxValueError, hide_frames, public
-from fx.pytree import tree_flatten, tree_unflatten
+from fx.pytree import PyTreeDef, tree_flatten, tree_structure, tree_unflatten
 from fx.transforms.stage import FlatFunction, arg_names, name_of, origin_of, stage
 
 _log = logging.getLogger("fx")
 
+_ARRAYS = frozenset({Array})
+_FLOAT32 = np.dtype(np.float32)
+_get_aval = operator.attrgetter("_aval")
+_get_data = operator.attrgetter("_data")
+_new = object.__new__
+
 
 class _Entry:
-    """What the cache holds for a signature."""
+    """What the cache holds for a signature.
 
-    __slots__ = ("calls", "jaxpr", "out_tree", "run", "signature", "weak")
+    Attributes:
+        tree, avals: the structure of (args, kwargs), and the types of its leaves.
+        flat: whether the arguments are leaves, all of them positional.
+        jaxpr, run: the program, and compiled.
+        out_tree, out_avals: the structure and types of what it gives.
+        signature, calls: for `explain`.
+    """
 
-    def __init__(self, jaxpr: Jaxpr, out_tree: Any, signature: Signature):
+    __slots__ = (
+        "avals",
+        "calls",
+        "flat",
+        "jaxpr",
+        "out_avals",
+        "out_tree",
+        "run",
+        "signature",
+        "tree",
+    )
+
+    def __init__(self, tree: PyTreeDef, jaxpr: Jaxpr, out_tree: PyTreeDef, signature: Signature):
+        self.tree = tree
+        self.avals = _interned(jaxpr.in_avals)
+        self.flat = tree == tree_structure(((0,) * len(self.avals), {}))
         self.jaxpr = jaxpr
         self.out_tree = out_tree
-        self.weak = [v.aval.weak_type for v in jaxpr.outvars]
+        self.out_avals = _interned(jaxpr.out_avals)
         self.signature = signature
         self.calls = 0
         start = time.perf_counter()
@@ -54,6 +83,34 @@ class _Entry:
         whole = (time.perf_counter() - start) * 1e3
         signature.compile_ms = min(whole, getattr(self.run, "native_ms", 0.0))
         signature.lower_ms = whole - signature.compile_ms
+
+    def arrays_of(self, args: Any, kwargs: Any) -> Sequence[Array] | None:
+        """The leaves of the arguments, if they are arrays of this signature."""
+        leaves = args if self.flat and not kwargs else self.tree.leaves_of((args, kwargs))
+        if (
+            leaves is not None
+            and _ARRAYS.issuperset(map(type, leaves))
+            and [*map(_get_aval, leaves)] == self.avals
+        ):
+            return leaves
+        return None
+
+    def call(self, arrays: Sequence[Array]) -> Any:
+        """The results for arrays of the right types."""
+        self.calls += 1
+        results = []
+        outs = self.run([*map(_get_data, arrays)])
+        for data, aval in zip(outs, self.out_avals, strict=True):
+            result = _new(Array)  # Array(data, weak_type), of which the type is known
+            result._data = data
+            result.weak_type = aval.weak_type
+            result._aval = aval
+            results.append(result)
+        return self.out_tree.unflatten(results)
+
+
+def _interned(avals: Sequence[ShapedArray]) -> list[ShapedArray]:
+    return [interned(a.shape, a.dtype, a.weak_type) for a in avals]
 
 
 _functions: weakref.WeakSet[JitFunction] = weakref.WeakSet()
@@ -90,6 +147,7 @@ class JitFunction:
         self._max_traces = max_traces
         self._name = name_of(function)
         self._cache: dict[Any, _Entry] = {}
+        self._recent: _Entry | None = None  # of the last call, if it had nothing unusual
         self._with_refs: dict[Any, Any] | None = {}  # None: it is known to use no references
         _functions.add(self)
 
@@ -102,29 +160,29 @@ class JitFunction:
     # ------------------------------------------------------------------ calling
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            if config.disable_jit:
+            if detours[0] and config.disable_jit:
                 return self._function(*args, **kwargs)
             if alive[0] and self._with_refs is not None:
                 used, out = of_jit(self, self._pure, args, kwargs)
                 if used:
                     return out
+            recent = self._recent
+            if recent is not None and not detours[0] and _context() is None:
+                arrays = recent.arrays_of(args, kwargs)
+                if arrays is not None:
+                    return recent.call(arrays)
             function, names_args = self._function, (args, kwargs)
             static_key: Any = ()
             if self._static:
                 function, args, kwargs, static_key = self._split_static(args, kwargs)
             leaves, tree = tree_flatten((args, kwargs))
-            signature: list[Any] = [tree, static_key]
             traced = False
-            for x in leaves:
-                if type(x) is Array:
-                    data = x._data
-                    signature.append((data.shape, data.dtype, x.weak_type))
-                else:
+            for i, x in enumerate(leaves):
+                if type(x) is not Array:
+                    leaves[i] = x = self._array(x, leaves, names_args)
                     traced = traced or type(x) is Tracer
-                    aval = aval_of(x) if is_arraylike(x) else self._convert(x, leaves, names_args)
-                    signature.append((aval.shape, aval.dtype, aval.weak_type))
             context = _context()
-            key = (*signature, context) if context is not None else tuple(signature)
+            key = (tree, static_key, context, *[x.aval for x in leaves])
             entry = self._cache.get(key)
             if entry is None:
                 described = self._described(leaves, tree, static_key, context, names_args)
@@ -133,13 +191,13 @@ class JitFunction:
                 described.trace_ms = (time.perf_counter() - start) * 1e3
                 if any(type(c) is Tracer for c in jaxpr.consts):
                     return tree_unflatten(out_tree, self._bind(jaxpr, leaves))
-                entry = self._cache[key] = _Entry(jaxpr, out_tree, described)
-            entry.calls += 1
+                entry = self._cache[key] = _Entry(tree, jaxpr, out_tree, described)
+            if context is None and not self._static:
+                self._recent = entry
             if traced or detours[0] or state.axes:
+                entry.calls += 1
                 return tree_unflatten(entry.out_tree, self._bind(entry.jaxpr, leaves))
-            raw = [x._data if type(x) is Array else to_array(x)._data for x in leaves]
-            outs = [Array(o, w) for o, w in zip(entry.run(raw), entry.weak, strict=True)]
-            return tree_unflatten(entry.out_tree, outs)
+            return entry.call(leaves)
         except Exception as error:
             hide_frames(error)
             raise
@@ -150,10 +208,12 @@ class JitFunction:
         made._with_refs = None
         return made
 
-    def _convert(self, x: Any, leaves: Sequence[Any], named: Any) -> Any:
-        """The type of an unusual argument, or the error for one that is no array."""
+    def _array(self, x: Any, leaves: Sequence[Any], named: Any) -> Any:
+        """An argument as an array or a tracer, or the error for one that is neither."""
+        if is_arraylike(x):
+            return to_array(x)
         try:
-            return aval_of(x)
+            return to_array(x)
         except FxTypeError:
             names = arg_names(self._function, *named) if not self._static else []
             found = [n for n, leaf in zip(names, leaves, strict=False) if leaf is x]
@@ -165,10 +225,9 @@ class JitFunction:
             ) from None
 
     def _bind(self, jaxpr: Jaxpr, leaves: Sequence[Any]) -> list[Any]:
-        arrays = [to_array(x, self._name) for x in leaves]
         if self._inline and not any(type(c) is Tracer for c in jaxpr.consts):
-            return eval_jaxpr(jaxpr, arrays)
-        return eval_or_run(jaxpr, arrays, self._name)
+            return eval_jaxpr(jaxpr, leaves)
+        return eval_or_run(jaxpr, leaves, self._name)
 
     def _trace(
         self, function: Callable[..., Any], leaves: Sequence[Any], tree: Any, named: Any
@@ -282,6 +341,7 @@ class JitFunction:
 
     def clear_cache(self) -> None:
         """Forget all traced programs."""
+        self._recent = None
         self._cache.clear()
         if self._with_refs is not None:
             self._with_refs.clear()
@@ -293,7 +353,7 @@ class JitFunction:
 def _context() -> Any:
     """What besides the arguments determines a trace; None in the usual case."""
     axes = state.axes
-    if not axes and dtypes.default_float() == np.float32:
+    if not axes and dtypes.default_float() is _FLOAT32:
         if not detours[0]:
             return None
         rules = config.numpy_dtype_promotion, config.numpy_rank_promotion

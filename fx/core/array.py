@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fx import dtypes
-from fx.core.avals import ShapedArray
+from fx.core.avals import ShapedArray, interned
 from fx.errors import FxTypeError, public
 
 if TYPE_CHECKING:
@@ -35,11 +35,12 @@ class Array(ArrayInterface):
         Array([5., 2.], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "_data", "_placement", "weak_type")
+    __slots__ = ("__weakref__", "_aval", "_data", "_placement", "weak_type")
 
     # NumPy hands mixed expressions (ndarray + Array) to Array's reflected operators.
     __array_priority__ = 100
 
+    _aval: ShapedArray | None  # the type, once it was asked for
     _data: Any
     _placement: Any  # a sharding, where `device_put` gave one; else unset
     weak_type: bool
@@ -47,12 +48,16 @@ class Array(ArrayInterface):
     def __init__(self, data: Any, weak_type: bool = False):
         self._data = data
         self.weak_type = weak_type
+        self._aval = None
 
     # ------------------------------------------------------------------ type
     @property
     def aval(self) -> ShapedArray:
-        data = self._data
-        return ShapedArray(data.shape, data.dtype, self.weak_type)
+        aval = self._aval
+        if aval is None:
+            data = self._data
+            aval = self._aval = interned(data.shape, data.dtype, self.weak_type)
+        return aval
 
     @property
     def shape(self) -> tuple[int, ...]:

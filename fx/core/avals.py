@@ -78,6 +78,21 @@ class ShapedArray:
         return f"ShapedArray({self.short()})"
 
 
+_INTERNED: dict[Any, ShapedArray] = {}
+_INTERNED_LIMIT = 16384
+
+
+def interned(shape: tuple[int, ...], dtype: np.dtype, weak_type: bool) -> ShapedArray:
+    """The type as an object that equal types nearly always share, so that comparing is cheap."""
+    name = shape, dtype, weak_type
+    aval = _INTERNED.get(name)
+    if aval is None:
+        if len(_INTERNED) >= _INTERNED_LIMIT:
+            _INTERNED.clear()
+        aval = _INTERNED[name] = ShapedArray(shape, dtype, weak_type)
+    return aval
+
+
 class ShapeDtypeStruct:
     """Shape and dtype of an array without its data.
 

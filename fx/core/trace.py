@@ -74,7 +74,7 @@ class Trace:
 class Tracer(Array):
     """Stands for an array while a function is traced; `a` and `b` belong to its trace."""
 
-    __slots__ = ("_aval", "_trace", "a", "b")
+    __slots__ = ("_trace", "a", "b")
 
     def __init__(self, trace: Trace, a: Any, b: Any = None, aval: ShapedArray | None = None):
         self._trace = trace

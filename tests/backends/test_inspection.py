@@ -1,5 +1,6 @@
 """What a compiled program says of itself: texts, memory, and a time line of its kernels."""
 
+import functools
 import json
 import weakref
 
@@ -65,12 +66,15 @@ def _names(lowered):
 class Counter:
     """Live and peak bytes of the arrays that a program makes."""
 
-    def __init__(self, empty):
-        self.empty = empty
+    def __init__(self, maker):
+        self.maker = maker
         self.live = self.peak = 0
 
     def __call__(self, shape, dtype):
-        array = self.empty(shape, dtype)
+        return functools.partial(self._made, self.maker(shape, dtype))
+
+    def _made(self, make):
+        array = make()
         self.live += array.nbytes
         self.peak = max(self.peak, self.live)
         weakref.finalize(array, self._freed, array.nbytes)
@@ -103,8 +107,8 @@ def test_memory_is_known_before_running(name, monkeypatch):
     compiled = fx.jit(f).lower(*args).compile()
     said = compiled.memory_analysis()
     assert said.argument_size_in_bytes == sum(a.nbytes for a in args)
-    counter = Counter(program.empty)
-    monkeypatch.setattr(program, "empty", counter)
+    counter = Counter(program.maker)
+    monkeypatch.setattr(program, "maker", counter)
     jaxpr = fx.jit(f).lower(*args).jaxpr
     made = program.Program(jaxpr)
     assert not any(t.step[0] == "call" for t in made.todo if isinstance(t.step, tuple))

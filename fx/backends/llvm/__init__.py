@@ -59,8 +59,9 @@ def _compile(jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
                 if "profiled" not in jaxpr.memo:
                     jaxpr.memo["profiled"] = Profiled(program)
                 return jaxpr.memo["profiled"](args, recorders[0])
-        return program(args)
+        return call(args)
 
+    call = program.run
     run.program = program  # type: ignore[attr-defined]
     run.native_ms = (spent[0] - before) * 1e3  # type: ignore[attr-defined]
     return run

@@ -10,7 +10,7 @@ import numpy as np
 
 from fx.backends.llvm import codegen, engine
 from fx.backends.llvm.plan import Item, Run
-from fx.backends.llvm.program import Program, kernels_of, ready, written
+from fx.backends.llvm.program import Program, kernels_of, padded, ready, written
 from fx.backends.llvm.runtime import Words, runtime
 from fx.errors import format_source
 from fx.kernel.loops import Affine, Index, Kernel, Load, Number, Ref, Step
@@ -101,7 +101,7 @@ class Inspection:
                 for slot, shape, dtype in step.new:
                     make(slot, int(np.prod(shape)) * dtype.itemsize)
                 for slot, nbytes in step.raw:
-                    make(slot, nbytes)
+                    make(slot, padded(nbytes))
                 for slot, _ in step.raw:
                     drop(slot)
             elif step[0] == "call":
@@ -260,11 +260,12 @@ def _timed_run(run: Run, addresses: Iterator[int]) -> Callable[..., None]:
     order = [*run.given, *(s for s, *_ in run.new), *(s for s, _ in run.raw)]
     positions = {s: i for i, s in enumerate(order)}
     native = runtime().run
-    parts = []
+    items = []
     for item in run.items:
         words = Words()
         written(words, [item], lambda s: positions.setdefault(s, len(positions)), addresses)
-        parts.append((words.array(), *_described(item)))
+        items.append((words, item))
+    parts = [(words.array(len(positions)), *_described(item)) for words, item in items]
 
     def timed(values: list[Any], record: Record) -> None:
         for slot, shape, dtype in run.new:
@@ -273,10 +274,10 @@ def _timed_run(run: Run, addresses: Iterator[int]) -> Callable[..., None]:
             values[slot] = np.empty(nbytes, _BYTE)
         for slot in run.given:
             values[slot] = ready(values[slot])
-        arrays = tuple([values[s] for s in order])
+        arrays = [values[s] for s in order]
         for program, name, notes in parts:
             start = time.perf_counter_ns()
-            native(arrays, program.ctypes.data, len(order), len(positions))
+            native((program, *arrays))
             record(name, start, time.perf_counter_ns(), notes)
         for slot, _ in run.raw:
             values[slot] = None

@@ -7,9 +7,11 @@ program keeps in between is held for the next array of the same size, up to a li
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -78,3 +80,9 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         block = np.empty(size, np.uint8)
     out = np.asarray(_Owner(block, shape, dtype))
     return out if dtype.names is None else out.view(dtype)  # random keys
+
+
+def maker(shape: tuple[int, ...], dtype: np.dtype) -> Callable[[], np.ndarray]:
+    """`empty` for a type that is asked for again and again."""
+    large = math.prod(shape) * dtype.itemsize >= LARGE
+    return functools.partial(empty if large else np.empty, shape, dtype)

@@ -13,9 +13,9 @@ import numpy as np
 
 from fx.backends.llvm import codegen, engine
 from fx.backends.llvm.lowering import build_graph
-from fx.backends.llvm.memory import empty
+from fx.backends.llvm.memory import maker
 from fx.backends.llvm.plan import POINTERS, Item, Plan, Run, Slots
-from fx.backends.llvm.runtime import TASK, Words, runtime
+from fx.backends.llvm.runtime import READY, TASK, Words, runtime
 from fx.core.ir import Jaxpr
 from fx.core.primitive import P
 from fx.kernel.graph import Node
@@ -25,12 +25,16 @@ from fx.util import fp_enter, fp_exit
 
 ndarray = np.ndarray
 _BYTE = np.dtype(np.uint8)
-_READY = 0x101  # flags: contiguous in row-major order, and aligned
 
 
 def ready(x: np.ndarray) -> np.ndarray:
     """The array, or a copy of it that native code can read: in row-major order and aligned."""
-    return x if x.flags.num & _READY == _READY else np.require(x, requirements=("C", "A"))
+    return x if x.flags.num & READY == READY else np.require(x, requirements=("C", "A"))
+
+
+def padded(nbytes: int) -> int:
+    """What a piece of scratch memory takes: whole lines of the cache."""
+    return -(-nbytes // 64) * 64
 
 
 class Program:
@@ -40,8 +44,11 @@ class Program:
         kernels: the loop nests, in order.
         inputs, results, template: slots of arguments and results; the values of constants.
         todo, dying, calls: the steps, the slots that each leaves empty, what does each.
+        run: the results for ndarrays.
         argument_bytes, result_bytes: the sizes of arguments, and of all results.
     """
+
+    run: Callable[[Sequence[Any]], list[Any]]
 
     def __init__(self, jaxpr: Jaxpr):
         graph, inputs, constants, outputs = build_graph(jaxpr)
@@ -56,12 +63,23 @@ class Program:
         texts = [codegen.write(k, engine.lanes()) for k in self.kernels]
         addresses = iter(engine.compile_kernels(texts))
         self.todo, self.dying = plan.todo, dying
-        self.calls = [_callable(*todo, addresses) for todo in plan.todo]
+        if len(runs) == len(plan.todo) == 1:
+            given = [*range(len(constants)), *self.inputs]
+            native, slots = _native_call(runs[0], given, addresses)
+            self.run = self._single(native, slots, [value for _, value in constants])
+            self.calls = [_native_step(native, given, slots)]
+        else:
+            self.run = self._general
+            self.calls = [_callable(*todo, addresses) for todo in plan.todo]
         self._compiled = list(zip(self.calls, dying, strict=True))
         self.argument_bytes = [_nbytes(a) for a in jaxpr.in_avals]
         self.result_bytes = sum(_nbytes(a) for a in jaxpr.out_avals)
 
     def __call__(self, args: Sequence[Any]) -> list[Any]:
+        return self.run(args)
+
+    def _general(self, args: Sequence[Any]) -> list[Any]:
+        """`run`, step by step."""
         values = self.template.copy()
         for slot, arg in zip(self.inputs, args, strict=True):
             values[slot] = arg
@@ -74,6 +92,20 @@ class Program:
         finally:
             fp_exit(token)
         return [values[s] for s in self.results]
+
+    def _single(
+        self, native: Callable[..., Any], slots: list[int], constants: list[Any]
+    ) -> Callable[[Sequence[Any]], list[Any]]:
+        """`run` for a program that is one native call: without a list of all slots."""
+        count, results = len(self.inputs), [slots.index(s) for s in self.results]
+
+        def run(args: Sequence[Any]) -> list[Any]:
+            if len(args) != count:
+                raise TypeError(f"a program of {count} arrays got {len(args)}")
+            arrays = native(*constants, *args)
+            return [arrays[i] for i in results]
+
+        return run
 
 
 def _nbytes(aval: Any) -> int:
@@ -118,39 +150,56 @@ def _callable(
 ) -> Callable[[list[Any]], None]:
     """What does a step of a plan to the values of all slots."""
     if isinstance(step, Run):
-        return _native_call(step, addresses)
+        native, slots = _native_call(step, step.given, addresses)
+        return _native_step(native, step.given, slots)
     what, *rest = step
     return _KINDS[what](*rest, reads, makes)
 
 
-def _native_call(run: Run, addresses: Iterator[int]) -> Callable[[list[Any]], None]:
-    new = list(run.new)
-    raw, given = list(run.raw), list(run.given)
-    order = [*given, *(s for s, *_ in new), *(s for s, _ in raw)]
-    positions = {s: i for i, s in enumerate(order)}
+def _native_call(
+    run: Run, given: Sequence[int], addresses: Iterator[int]
+) -> tuple[Callable[..., Sequence[np.ndarray]], list[int]]:
+    """A run as a function, and the slots of what it returns.
+
+    The function takes the arrays of the slots `given`, and returns those, as `ready` makes them,
+    the arrays that it makes, and whatever.
+    """
+    makers = [maker(shape, dtype) for _, shape, dtype in run.new]
+    slots = [*given, *(s for s, *_ in run.new)]
+    scratch = 0
+    positions = {s: i for i, s in enumerate(slots)}
 
     def position(slot: int) -> int:
         """Where a slot's pointer is: behind those of arrays are those of loops' bodies."""
         return positions.setdefault(slot, len(positions))
 
     words = Words()
+    if run.raw:  # in one block
+        block = position(-1)
+        for slot, nbytes in run.raw:
+            words.pointer("set", position(slot), block, scratch)
+            scratch += padded(nbytes)
+        makers.append(maker((scratch,), _BYTE))
     written(words, run.items, position, addresses)
-    program = words.array()
-    where, count, size = program.ctypes.data, len(order), len(positions)
-    native = runtime().run
+    program, native = words.array(len(positions)), runtime().run
 
+    def call(*arrays: np.ndarray) -> Sequence[np.ndarray]:
+        table = (program, *arrays, *[make() for make in makers])
+        if not native(table):
+            table = tuple(map(ready, table))
+            native(table)
+        return table[1:]
+
+    return call, slots
+
+
+def _native_step(
+    native: Callable[..., Sequence[np.ndarray]], given: Sequence[int], slots: Sequence[int]
+) -> Callable[[list[Any]], None]:
     def call(values: list[Any]) -> None:
-        for slot, shape, dtype in new:
-            values[slot] = empty(shape, dtype)
-        for slot, nbytes in raw:
-            values[slot] = empty((nbytes,), _BYTE)
-        for slot in given:
-            values[slot] = ready(values[slot])
-        native(tuple([values[s] for s in order]), where, count, size)
-        for slot, _ in raw:
-            values[slot] = None
+        for slot, x in zip(slots, native(*[values[s] for s in given]), strict=False):
+            values[slot] = x
 
-    call.program = program  # type: ignore[attr-defined]  # keeps its memory
     return call
 
 

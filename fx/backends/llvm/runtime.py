@@ -1,9 +1,12 @@
 """What runs kernels: a native loop over a list of them, and a pool of native threads.
 
-Both are some pages of LLVM IR, compiled once in a process. `fx_run(arrays, program, count, size)`
-takes a Python tuple of `count` ndarrays and a program of 64-bit words. It makes a table of `size`
-pointers, first those to the data of the ndarrays, which it reads out of them (that costs nothing
-beside what Python would take), and does without the interpreter lock what the words say:
+Both are some pages of LLVM IR, compiled once in a process. `fx_run` becomes a builtin function of
+Python, since a call through ctypes takes ten times as long as the kernel of a small program. It is
+given a tuple of ndarrays, the first of which holds a program of 64-bit words: the size of a table
+of pointers, whether to release the interpreter lock, and steps. The table begins with the
+addresses of the other ndarrays' data, which it reads out of them (that costs nothing beside what
+Python would take). If one of them is not aligned or not in row-major order, it returns False, and
+else does what the steps say and returns True:
 
     0                                       end
     1, address, units, grain, n, n indices  run a kernel on pointers of the table
@@ -27,13 +30,23 @@ import os
 import platform
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from fx.backends.llvm import engine
 
-_TUPLE_ITEMS = tuple.__basicsize__  # where a tuple's items begin
+READY = 0x101  # the flags of an ndarray: in row-major order, and aligned
+# Where things are in objects: the length of a tuple and the address of an ndarray's data behind
+# the head that all objects have, a tuple's items, and an ndarray's flags (behind its number of
+# dimensions and four more addresses).
+_LAYOUT = {
+    "HEAD": object.__basicsize__,
+    "ITEMS": tuple.__basicsize__,
+    "FLAGS": object.__basicsize__ + 48,
+    "READY": READY,
+}
 _PAUSES = {  # (what a spinning core does, its declaration)
     "x86_64": ("call void @llvm.x86.sse2.pause()", "declare void @llvm.x86.sse2.pause()"),
     "aarch64": ("call void @llvm.aarch64.hint(i32 1)", "declare void @llvm.aarch64.hint(i32)"),
@@ -57,6 +70,9 @@ declare i32 @pthread_detach(i64)
 declare i64 @syscall(i64, ...)
 declare i64 @llvm.smin.i64(i64, i64)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+declare ptr @PyBool_FromLong(i64)
+declare ptr @PyEval_SaveThread()
+declare void @PyEval_RestoreThread(ptr)
 
 define internal void @work() {
 entry:
@@ -208,29 +224,67 @@ end:
   ret void
 }
 
-define void @fx_run(ptr %tuple, ptr %program, i64 %arrays, i64 %size) {
+define ptr @fx_run(ptr %module, ptr %tuple) {
 entry:
-  %items = getelementptr i8, ptr %tuple, i64 ITEMS
+  %plength = getelementptr i8, ptr %tuple, i64 HEAD
+  %length = load i64, ptr %plength
+  %first = getelementptr i8, ptr %tuple, i64 ITEMS
+  %holder = load ptr, ptr %first
+  %pprogram = getelementptr i8, ptr %holder, i64 HEAD
+  %program = load ptr, ptr %pprogram
+  %size = load i64, ptr %program
+  %prelease = getelementptr i64, ptr %program, i64 1
+  %release_word = load i64, ptr %prelease
+  %release = icmp ne i64 %release_word, 0
+  %steps = getelementptr i64, ptr %program, i64 2
+  %arrays = sub i64 %length, 1
+  %items = getelementptr ptr, ptr %first, i64 1
   %table = alloca ptr, i64 %size
+  %thread = alloca ptr
   %counts = alloca i64, i64 DEEPEST
   %space = alloca ptr, i64 MOST
   br label %table_head
 table_head:
   %a = phi i64 [0, %entry], [%a2, %table_fill]
   %filled = icmp sge i64 %a, %arrays
-  br i1 %filled, label %next, label %table_fill
-table_fill:
+  br i1 %filled, label %start, label %table_check
+table_check:
   %item = getelementptr ptr, ptr %items, i64 %a
   %array = load ptr, ptr %item
-  %pdata = getelementptr i8, ptr %array, i64 16
+  %pflags = getelementptr i8, ptr %array, i64 FLAGS
+  %flags = load i32, ptr %pflags
+  %ready_flags = and i32 %flags, READY
+  %ready = icmp eq i32 %ready_flags, READY
+  br i1 %ready, label %table_fill, label %refuse
+table_fill:
+  %pdata = getelementptr i8, ptr %array, i64 HEAD
   %data = load ptr, ptr %pdata
   %entry_a = getelementptr ptr, ptr %table, i64 %a
   store ptr %data, ptr %entry_a
   %a2 = add i64 %a, 1
   br label %table_head
+refuse:
+  %no = call ptr @PyBool_FromLong(i64 0)
+  ret ptr %no
+
+start:
+  br i1 %release, label %unlock, label %next
+unlock:
+  %saved = call ptr @PyEval_SaveThread()
+  store ptr %saved, ptr %thread
+  br label %next
+done:
+  br i1 %release, label %lock, label %end
+lock:
+  %held = load ptr, ptr %thread
+  call void @PyEval_RestoreThread(ptr %held)
+  br label %end
+end:
+  %yes = call ptr @PyBool_FromLong(i64 1)
+  ret ptr %yes
 
 next:
-  %at = phi ptr [%program, %table_head], [%kernel_end, %go], [%p4, %set], [%p4, %move],
+  %at = phi ptr [%steps, %start], [%steps, %unlock], [%kernel_end, %go], [%p4, %set], [%p4, %move],
       [%p3, %step], [%p3, %swap], [%p2, %begin], [%jump, %again]
   %op = load i64, ptr %at
   %p1 = getelementptr i64, ptr %at, i64 1
@@ -333,9 +387,6 @@ again:
   %again_to = getelementptr i64, ptr %at, i64 %again_back
   %jump = select i1 %again_more, ptr %again_to, ptr %p4
   br label %next
-
-done:
-  ret void
 }
 """
 
@@ -344,6 +395,33 @@ DEEPEST = 16  # loops inside one another
 # Tasks of about this many elements keep every thread busy and cost little to hand out; a kernel
 # of fewer than two tasks stays on the calling thread.
 TASK = 32768
+_RELEASE = TASK // 2  # work that takes microseconds, for which the interpreter lock is released
+
+
+class _MethodDef(ctypes.Structure):
+    """Python's description of a builtin function."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("address", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+_ONE_ARGUMENT = 8  # METH_O
+_definitions: list[_MethodDef] = []  # builtin functions refer to them
+
+
+def _builtin(name: str, address: int) -> Callable[[Any], Any]:
+    """A native function (module, argument) -> new reference as a function of Python.
+
+    It is called with the interpreter lock held.
+    """
+    made = _MethodDef(name.encode(), address, _ONE_ARGUMENT, None)
+    _definitions.append(made)
+    new = ctypes.PYFUNCTYPE(ctypes.py_object, *[ctypes.c_void_p] * 3)
+    return new(("PyCFunction_NewEx", ctypes.pythonapi))(ctypes.addressof(made), None, None)
 
 
 class Runtime:
@@ -354,12 +432,10 @@ class Runtime:
         text = _IR.replace("FUTEX", str(_FUTEX.get(machine, 202)))
         pause, declared = _PAUSES.get(machine, ("", ""))
         text = text.replace("PAUSE", pause).replace("SPINS", "4000") + declared
-        text = text.replace("ITEMS", str(_TUPLE_ITEMS)).replace("MOST", str(MOST_ARRAYS))
-        text = text.replace("DEEPEST", str(DEEPEST))
+        for name, value in {**_LAYOUT, "MOST": MOST_ARRAYS, "DEEPEST": DEEPEST}.items():
+            text = text.replace(name, str(value))
         addresses = engine.compile_module(text, ["fx_run", "fx_start", "fx_forget"])
-        self.run = ctypes.CFUNCTYPE(
-            None, ctypes.py_object, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
-        )(addresses["fx_run"])
+        self.run = _builtin("fx_run", addresses["fx_run"])
         self._start = ctypes.CFUNCTYPE(None, ctypes.c_int32)(addresses["fx_start"])
         self._forget = ctypes.CFUNCTYPE(None)(addresses["fx_forget"])
         self.threads = 1
@@ -401,9 +477,12 @@ class Words:
     def __init__(self) -> None:
         self.flat: list[int] = []
         self.depth = 0
+        self.work = 0  # about so many elements, all times round
+        self.times = 1
 
     def kernel(self, address: int, units: int, grain: int, arrays: Sequence[int]) -> None:
         self.flat += [1, address, units, grain, len(arrays), *arrays]
+        self.work += self.times * units * TASK // grain
 
     def pointer(self, op: str, *operands: int) -> None:
         """One of set, move, add and swap."""
@@ -417,9 +496,12 @@ class Words:
         self.flat += [6, self.depth]
         start = len(self.flat)
         self.depth += 1
+        outside, self.times = self.times, self.times * count
         yield
+        self.times = outside
         self.depth -= 1
         self.flat += [7, self.depth, count, start - len(self.flat)]
 
-    def array(self) -> np.ndarray:
-        return np.asarray([*self.flat, 0], np.int64)
+    def array(self, size: int) -> np.ndarray:
+        """The program, for a table of `size` pointers."""
+        return np.asarray([size, self.work >= _RELEASE, *self.flat, 0], np.int64)
