@@ -35,7 +35,6 @@ LAYERS = [
         "stages",
         "api_util",
         "custom_derivatives",
-        "custom_batching",
         "export",
         "profiler",
     },
