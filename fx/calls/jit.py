@@ -41,7 +41,9 @@ _log = logging.getLogger("fx")
 
 _ARRAYS = frozenset({Array})
 _FLOAT32 = np.dtype(np.float32)
-_get_aval = operator.attrgetter("_aval")
+_CONVERTED = frozenset({Array, bool, int, float, complex, np.ndarray})
+_get_aval = operator.attrgetter("aval")
+_get_known = operator.attrgetter("_aval")  # the same, or None
 _get_data = operator.attrgetter("_data")
 _new = object.__new__
 
@@ -85,28 +87,33 @@ class _Entry:
         signature.lower_ms = whole - signature.compile_ms
 
     def arrays_of(self, args: Any, kwargs: Any) -> Sequence[Array] | None:
-        """The leaves of the arguments, if they are arrays of this signature."""
+        """The leaves of the arguments as arrays, if they are of this signature."""
         leaves = args if self.flat and not kwargs else self.tree.leaves_of((args, kwargs))
-        if (
-            leaves is not None
-            and _ARRAYS.issuperset(map(type, leaves))
-            and [*map(_get_aval, leaves)] == self.avals
-        ):
-            return leaves
-        return None
+        if leaves is None:
+            return None
+        if _ARRAYS.issuperset(map(type, leaves)):
+            if [*map(_get_known, leaves)] == self.avals:
+                return leaves
+        elif _CONVERTED.issuperset(map(type, leaves)):
+            leaves = [x if type(x) is Array else to_array(x) for x in leaves]
+        else:
+            return None
+        return leaves if [*map(_get_aval, leaves)] == self.avals else None
 
     def call(self, arrays: Sequence[Array]) -> Any:
         """The results for arrays of the right types."""
         self.calls += 1
-        results = []
         outs = self.run([*map(_get_data, arrays)])
-        for data, aval in zip(outs, self.out_avals, strict=True):
-            result = _new(Array)  # Array(data, weak_type), of which the type is known
-            result._data = data
-            result.weak_type = aval.weak_type
-            result._aval = aval
-            results.append(result)
-        return self.out_tree.unflatten(results)
+        return self.out_tree.unflatten([*map(_array, outs, self.out_avals)])
+
+
+def _array(data: Any, aval: ShapedArray) -> Array:
+    """Raw data of a known type as an array: what `Array` does, without calls."""
+    array = _new(Array)
+    array._data = data
+    array.weak_type = aval.weak_type
+    array._aval = aval
+    return array
 
 
 def _interned(avals: Sequence[ShapedArray]) -> list[ShapedArray]:
@@ -147,7 +154,7 @@ class JitFunction:
         self._max_traces = max_traces
         self._name = name_of(function)
         self._cache: dict[Any, _Entry] = {}
-        self._recent: _Entry | None = None  # of the last call, if it had nothing unusual
+        self._recent: dict[Any, _Entry] = {}  # by static arguments, of the last usual call
         self._with_refs: dict[Any, Any] | None = {}  # None: it is known to use no references
         _functions.add(self)
 
@@ -166,15 +173,15 @@ class JitFunction:
                 used, out = of_jit(self, self._pure, args, kwargs)
                 if used:
                     return out
-            recent = self._recent
-            if recent is not None and not detours[0] and _context() is None:
-                arrays = recent.arrays_of(args, kwargs)
-                if arrays is not None:
-                    return recent.call(arrays)
             function, names_args = self._function, (args, kwargs)
             static_key: Any = ()
             if self._static:
                 function, args, kwargs, static_key = self._split_static(args, kwargs)
+            recent = self._recent.get(static_key)
+            if recent is not None and not detours[0] and _context() is None:
+                arrays = recent.arrays_of(args, kwargs)
+                if arrays is not None:
+                    return recent.call(arrays)
             leaves, tree = tree_flatten((args, kwargs))
             traced = False
             for i, x in enumerate(leaves):
@@ -192,8 +199,8 @@ class JitFunction:
                 if any(type(c) is Tracer for c in jaxpr.consts):
                     return tree_unflatten(out_tree, self._bind(jaxpr, leaves))
                 entry = self._cache[key] = _Entry(tree, jaxpr, out_tree, described)
-            if context is None and not self._static:
-                self._recent = entry
+            if context is None:
+                self._recent[static_key] = entry
             if traced or detours[0] or state.axes:
                 entry.calls += 1
                 return tree_unflatten(entry.out_tree, self._bind(entry.jaxpr, leaves))
@@ -307,18 +314,11 @@ class JitFunction:
                     f"{type(value).__name__}: {error}. Pass a tuple instead of a list, a frozen "
                     "dataclass instead of a dict, or make it an ordinary argument."
                 ) from None
-        count, function = len(args), self._function
-
-        def partial(*rest: Any, **others: Any) -> Any:
-            remaining = iter(rest)
-            full = [fixed[i] if i in fixed else next(remaining) for i in range(count)]
-            return function(*full, **others, **named)
-
-        functools.update_wrapper(partial, function)
+        function = _Baked(self._function, fixed, named, len(args))
         dynamic = [x for i, x in enumerate(args) if i not in fixed]
         others = {k: v for k, v in kwargs.items() if k not in named}
         types = tuple(type(v) for v in (*fixed.values(), *named.values()))
-        return partial, tuple(dynamic), others, (key, types, count)
+        return function, tuple(dynamic), others, (key, types, len(args))
 
     # ------------------------------------------------------------------ ahead of time
     @public
@@ -341,13 +341,32 @@ class JitFunction:
 
     def clear_cache(self) -> None:
         """Forget all traced programs."""
-        self._recent = None
+        self._recent.clear()
         self._cache.clear()
         if self._with_refs is not None:
             self._with_refs.clear()
 
     def _cache_size(self) -> int:
         return len(self._cache)
+
+
+class _Baked:
+    """A function with its static arguments in place, called with the others."""
+
+    __slots__ = ("__wrapped__", "count", "fixed", "named")
+
+    def __init__(
+        self, function: Callable[..., Any], fixed: dict[int, Any], named: dict[str, Any], count: int
+    ):
+        self.__wrapped__ = function
+        self.fixed = fixed
+        self.named = named
+        self.count = count
+
+    def __call__(self, *rest: Any, **others: Any) -> Any:
+        remaining = iter(rest)
+        full = [self.fixed[i] if i in self.fixed else next(remaining) for i in range(self.count)]
+        return self.__wrapped__(*full, **others, **self.named)
 
 
 def _context() -> Any:

@@ -13,7 +13,7 @@ import heapq
 import math
 from collections.abc import Iterable, Sequence
 
-from fx.kernel.graph import Contraction, Graph, Node, resolve, used
+from fx.kernel.graph import PLACED, Contraction, Graph, Node, resolve, used
 
 # A reduction of at least this many elements into few rows is cut into chunks that run in parallel
 # (and whose partial results are folded in a fixed order, whatever the number of threads).
@@ -159,7 +159,7 @@ class Fusion:
 
     # ------------------------------------------------------------------ placing
     def _place(self, node: Node) -> None:
-        if node.kind in ("contract", "prefixes"):
+        if node.kind in ("contract", "prefixes", "scatter"):
             self.clusters.append(Cluster(len(self.clusters), node.shape))
             self._enter(node, self.clusters[-1], "full")
         elif node.kind in ("map", "reduce"):
@@ -284,7 +284,9 @@ class Fusion:
 
         For a reduction it is the role of its operand.
         """
-        if node.kind == "contract" or node.op == "pad":  # read what must be in memory
+        if node.kind == "contract" or node.op in PLACED:  # read what must be in memory
+            if role == "row":
+                return False
             read = node.args if node.kind == "contract" else node.args[:1]
             if any(self.of(resolve(a)[0]) is cluster for a in read):
                 return False
@@ -370,7 +372,7 @@ class Fusion:
         """Nodes that something outside their cluster reads."""
         stored = {storage(resolve(n)[0]).id for n in outputs}
         for node in self.nodes:
-            if node.kind not in (*_FUSED, *ALONE, "prefixes", "reshape"):
+            if node.kind not in (*_FUSED, *ALONE, "prefixes", "scatter", "reshape"):
                 continue
             home = self.of(node)
             for arg in node.args:

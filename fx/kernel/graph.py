@@ -8,6 +8,7 @@
     prefixes  a fold of all prefixes along one axis
     reduce    a fold over some axes
     contract  a sum of products of two operands over some axes
+    scatter   an array with elements updated at places that are data, one after another
     loop      a graph of its own, run for each index of a leading axis
     opaque    a call of a primitive's NumPy rule, for all that is not one of these
 
@@ -90,6 +91,9 @@ KEY, WORD = key_dtype, np.dtype(np.uint32)
 NATIVE = FLOATS | INTEGERS | {BOOL, KEY}
 
 
+# Maps whose first operand is loaded from memory elsewhere than at their own index.
+PLACED = frozenset(("pad", "take"))
+
 _MOST_PARTS = 16  # that are joined by looking at each
 
 
@@ -147,6 +151,22 @@ class Contraction(NamedTuple):
     x_axes: tuple[int, ...]
     w_axes: tuple[int, ...]
     panel: int = 0
+
+
+class Scatter(NamedTuple):
+    """How a scatter's updates lie in its result.
+
+    Attributes:
+        targets: for each axis of the updates, along which axis of the result it goes, or None.
+        picks: for each column of coordinates, the axis of the result and the largest one.
+        offset: of the first element, in elements.
+        drops: whether windows not wholly inside are left out, else they are moved inside.
+    """
+
+    targets: tuple[int | None, ...]
+    picks: tuple[tuple[int, int], ...]
+    offset: int
+    drops: bool
 
 
 class Loop(NamedTuple):
@@ -412,6 +432,53 @@ class Graph:
         at least `low` and below `high`. Outside, `x` may show what no array has.
         """
         return self._add("map", x.shape, x.dtype, "pad", (x, fill), tuple(bounds))
+
+    def take(
+        self,
+        x: Node,
+        shape: Sequence[int],
+        view: View,
+        columns: Sequence[tuple[int, int, Node]],
+        fill: Node | None = None,
+    ) -> Node | None:
+        """Elements of `x` at the indices of a view, plus coordinates that are data.
+
+        A column is (axis of x, largest coordinate, node of the result's shape or rank 0). What is
+        beyond is moved inside, or is `fill` (rank 0) if there is one.
+        """
+        nodes = [c for _, _, c in columns]
+        if x.dtype not in NATIVE or any(c.dtype not in INTEGERS for c in nodes):
+            return None
+        x = self._held(x)
+        strides, shown = self.strides(x), self.look(x, shape, *view)
+        assert strides is not None and shown is not None
+        picks = tuple((last, strides[axis]) for axis, last, _ in columns)
+        args = (shown, *nodes, *([] if fill is None else [fill]))
+        return self._add("map", shape, x.dtype, "take", args, picks)
+
+    def scatter(
+        self, op: str, x: Node, updates: Node, columns: Sequence[Node], how: Scatter
+    ) -> Node | None:
+        """`x` with updates folded into it (op "set": put there).
+
+        The columns of coordinates have the updates' shape, or rank 0.
+        """
+        if x.dtype not in NATIVE or any(c.dtype not in INTEGERS for c in columns):
+            return None
+        if op != "set" and not _has(op, x.dtype, x.dtype):
+            return None
+        fresh = self._add("map", x.shape, x.dtype, "fresh", (x,))
+        args = (fresh, self._held(updates), *(self._held(c) for c in columns))
+        return self._add("scatter", x.shape, x.dtype, op, args, how)
+
+    def _held(self, x: Node) -> Node:
+        """The same in memory, if it is made of numbers that are nowhere."""
+        base, view = resolve(x)
+        if base.kind not in ("iota", "constant"):
+            return x
+        node = self.look(self.copy(base), x.shape, *view)
+        assert node is not None
+        return node
 
     def contract(
         self,

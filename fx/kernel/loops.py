@@ -17,6 +17,7 @@ import numpy as np
 from fx.kernel.fuse import Cluster, Fusion, match, storage
 from fx.kernel.graph import Node, contiguous, resolve
 from fx.kernel.prefixes import Prefixes
+from fx.kernel.scatters import Scatters
 
 
 class Affine(NamedTuple):
@@ -56,7 +57,8 @@ class Step(NamedTuple):
     """One node: `role` is "full", "row" or "fold" (from full values to a row).
 
     `bounds`, for op "pad": (index, low, high) where its first operand may be loaded. `source` is
-    the user's line.
+    the user's line. `picks`, for op "take": (largest, stride) of each coordinate, which are its
+    operands after the first; one more stands for what is beyond.
     """
 
     id: int
@@ -67,6 +69,7 @@ class Step(NamedTuple):
     level: int
     bounds: tuple[tuple[Affine, int, int], ...] = ()
     source: Any = None
+    picks: tuple[tuple[int, int], ...] = ()
 
 
 class Products(NamedTuple):
@@ -139,11 +142,14 @@ class Kernel:
 
 def make_kernel(
     cluster: Cluster, fusion: Fusion
-) -> tuple[Kernel | Prefixes, list[Node], list[Node]]:
+) -> tuple[Kernel | Prefixes | Scatters, list[Node], list[Node]]:
     """The kernel of a cluster, and the nodes whose arrays it reads and writes."""
     head = cluster.nodes[0]
     if head.kind == "prefixes":
         return Prefixes(head), [storage(head.args[0])], [head]
+    if head.kind == "scatter":
+        scatters = Scatters(head)
+        return scatters, scatters.reads, [head]
     domain, kept = cluster.domain, cluster.kept
     members = {n.id for n in cluster.nodes}
     reads: list[Node] = []
@@ -222,8 +228,10 @@ def make_kernel(
                 if into is not None:
                     along[into] += factor
             bounds.append((Affine(tuple(along), 0), low, high))
-        within = tuple(bounds)
-        steps.append(Step(node.id, node.op, args, node.dtype, role, level, within, node.source))
+        within, picks = tuple(bounds), node.attr if node.op == "take" else ()
+        steps.append(
+            Step(node.id, node.op, args, node.dtype, role, level, within, node.source, picks)
+        )
 
     writes = [n for n in cluster.nodes if n.id in fusion.stored]
     stores = {}

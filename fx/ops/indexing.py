@@ -17,6 +17,7 @@ from fx.core.avals import ShapedArray
 from fx.core.primitive import Linear, P, Primitive, instantiate, zeros
 from fx.errors import FxTypeError, ShapeError
 from fx.ops.base import add_axis, move_axis
+from fx.ops.corners import gathered, sliced, updated
 from fx.ops.dimension_numbers import (
     GatherDimensionNumbers,
     GatherScatterMode,
@@ -94,6 +95,11 @@ class DynamicSlice(Primitive):
     def impl(self, xp: Any, x: Any, *starts: Any, slice_sizes: tuple[int, ...]) -> Any:
         return x[_window(x, starts, slice_sizes)]
 
+    def lower(
+        self, graph: Any, args: Sequence[Any], out: Any, *, slice_sizes: tuple[int, ...]
+    ) -> Any:
+        return sliced(graph, args[0], args[1:], slice_sizes)
+
     def jvp(self, primals: Sequence[Any], out: Any, tangents: Sequence[Any], **params: Any) -> Any:
         if tangents[0] is None:
             return None
@@ -159,6 +165,10 @@ class DynamicUpdateSlice(Primitive):
         out = x.copy()
         out[_window(x, starts, update.shape)] = update
         return out
+
+    def lower(self, graph: Any, args: Sequence[Any], out: Any) -> Any:
+        x, update, *starts = args
+        return updated(graph, x, update, starts)
 
     def jvp(self, primals: Sequence[Any], out: Any, tangents: Sequence[Any]) -> Any:
         x, update, *starts = primals
@@ -240,6 +250,28 @@ class Gather(Primitive):
             slice_sizes=slice_sizes,
             mode=mode,
             fill_value=default_fill(x.dtype) if fill_value is None else fill_value,
+        )
+
+    def lower(
+        self,
+        graph: Any,
+        args: Sequence[Any],
+        out: Any,
+        *,
+        dimension_numbers: GatherDimensionNumbers,
+        slice_sizes: tuple[int, ...],
+        indices_are_sorted: bool,
+        unique_indices: bool,
+        mode: GatherScatterMode,
+        fill_value: Any,
+    ) -> Any:
+        x, indices = args
+        fill = None
+        if mode is GatherScatterMode.FILL_OR_DROP:
+            value = default_fill(x.dtype) if fill_value is None else fill_value
+            fill = graph.constant(np.asarray(value).astype(x.dtype))
+        return gathered(
+            graph, x, indices, out.shape, numbers=dimension_numbers, sizes=slice_sizes, fill=fill
         )
 
     def jvp(self, primals: Sequence[Any], out: Any, tangents: Sequence[Any], **params: Any) -> Any:

@@ -15,6 +15,7 @@ from fx.core.avals import ShapedArray
 from fx.core.primitive import Linear, P, Primitive, instantiate, lit, zeros
 from fx.errors import FxTypeError, ShapeError
 from fx.ops.base import add_axis, broadcast_to, check_domain, move_axis
+from fx.ops.corners import scattered_into
 from fx.ops.dimension_numbers import (
     GatherScatterMode,
     ScatterDimensionNumbers,
@@ -83,6 +84,22 @@ class ScatterBase(Primitive):
             dimension_numbers=dimension_numbers,
             mode=mode,
             unique_indices=unique_indices,
+        )
+
+    def lower(
+        self,
+        graph: Any,
+        args: Sequence[Any],
+        out: Any,
+        *,
+        dimension_numbers: ScatterDimensionNumbers,
+        indices_are_sorted: bool,
+        unique_indices: bool,
+        mode: GatherScatterMode,
+    ) -> Any:
+        x, indices, updates = args
+        return scattered_into(
+            graph, self.kind, x, indices, updates, numbers=dimension_numbers, mode=mode
         )
 
     def batch(

@@ -24,12 +24,19 @@ class Case(NamedTuple):
 
 
 @st.composite
-def gathers(draw: Any, modes: Any = MODES) -> Case:
-    """Any valid gather of an operand with up to three axes."""
+def gathers(draw: Any, modes: Any = MODES, extents: Any = None) -> Case:
+    """Any valid gather of an operand with up to three axes.
+
+    Large `extents` of axes make many indices, which one seed draws.
+    """
+    random = None
+    if extents is not None:
+        random = np.random.default_rng(draw(st.integers(0, 99)))
+    small = extents or st.integers(1, 3)
     kinds = draw(
         st.lists(st.sampled_from(["window", "collapsed", "batch"]), min_size=1, max_size=3)
     )
-    shape = tuple(draw(st.integers(1, 3)) for _ in kinds)
+    shape = tuple(draw(small) for _ in kinds)
     batching = tuple(i for i, k in enumerate(kinds) if k == "batch")
     collapsed = tuple(i for i, k in enumerate(kinds) if k == "collapsed")
     sizes = tuple(
@@ -40,7 +47,7 @@ def gathers(draw: Any, modes: Any = MODES) -> Case:
     mapped = draw(st.permutations([i for i in free if i in collapsed or draw(st.booleans())]))
 
     # Batch axes of the indices: those of the batching dims and up to one or two more.
-    extra = [draw(st.integers(1, 2)) for _ in range(draw(st.integers(0, 2)))]
+    extra = [draw(extents or st.integers(1, 2)) for _ in range(draw(st.integers(0, 2)))]
     axes = draw(st.permutations([("batch", i) for i in batching] + [("extra", n) for n in extra]))
     outer = tuple(shape[i] if kind == "batch" else i for kind, i in axes)
     indices_batching = tuple(axes.index(("batch", i)) for i in batching)
@@ -50,7 +57,10 @@ def gathers(draw: Any, modes: Any = MODES) -> Case:
     for column, axis in enumerate(mapped):
         last = shape[axis] - sizes[axis]
         low, high = (0, last) if safe else (-2, last + 2)
-        flat = [draw(st.integers(low, high)) for _ in range(int(np.prod(outer)))]
+        if random is None:
+            flat = [draw(st.integers(low, high)) for _ in range(int(np.prod(outer)))]
+        else:
+            flat = random.integers(low, high + 1, int(np.prod(outer)))
         indices[..., column] = np.reshape(flat, outer)
     windows = [n for n, k in zip(sizes, kinds, strict=True) if k == "window"]
     rank = len(outer) + len(windows)

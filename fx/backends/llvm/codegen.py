@@ -19,21 +19,26 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fx.backends.llvm import prefixes, scalar
+from fx.backends.llvm import places, prefixes, scalar
 from fx.backends.llvm.builder import BOOL, I32, I64, Builder, Value, memory_type, type_name
 from fx.backends.llvm.contraction import Contractor
 from fx.backends.llvm.units import Units, tiled, turned
+from fx.kernel.graph import PLACED
 from fx.kernel.loops import Affine, Index, Kernel, Load, Number, Ref, Step
 from fx.kernel.prefixes import Prefixes
+from fx.kernel.scatters import Scatters
 
 
-def write(kernel: Kernel | Prefixes, lanes: int) -> tuple[str, dict[str, str]]:
+def write(kernel: Kernel | Prefixes | Scatters, lanes: int) -> tuple[str, dict[str, str]]:
     """The body of a kernel as text (its name is `@KERNEL`), and its declarations."""
     if isinstance(kernel, Prefixes):
         return prefixes.write(kernel, lanes)
+    if isinstance(kernel, Scatters):
+        return places.write(kernel, lanes)
     writer = _Writer(kernel, lanes)
     writer.function()
     return "\n".join(writer.b.lines), writer.b.declared
+
 
 _ROWS = 4  # that are added to accumulators in memory at a time
 
@@ -51,6 +56,7 @@ class _Writer:
         self.rows: dict[int, Value] = {}
         self.scratch: dict[int, int] = {}
         self.hoisted: dict[Load, Value] = {}
+        self.starts: dict[int, tuple[str, Value | None]] = {}
         self.products = Contractor(self, tiled(kernel)) if kernel.products is not None else None
         self._plan_scratch()
 
@@ -193,6 +199,7 @@ class _Writer:
     def vectors(self, start: str, stop: str, ragged: bool, body: Callable[[], None]) -> None:
         """A loop over a part of the innermost dimension, with a mask if it is `ragged`."""
         b = self.b
+        self.starts = places.starts(self)
         with self.loop(start, stop, b.lanes) as i:
             self.index[self.last] = i
             self.mask = None
@@ -204,6 +211,7 @@ class _Writer:
             self.cache: dict[object, Value] = {}
             body()
         self.index[self.last] = "0"
+        self.starts = {}
 
     def _ragged(self, size: int) -> bool:
         """Whether a unit's part of the innermost dimension may not fill its vectors."""
@@ -382,6 +390,8 @@ class _Writer:
 
     def computed(self, s: Step) -> Value:
         """The value of a step in each lane."""
+        if s.op == "take":
+            return places.taken(self, s)
         if s.op != "pad":
             return scalar.apply(self.b, s.op, [self.operand(a) for a in s.args], s.dtype)
         load, fill = s.args
@@ -452,7 +462,7 @@ class _Writer:
         for s in self.k.steps:
             if s.role == "row" or s.level > level + 1:
                 continue
-            for a in s.args:
+            for a in s.args[s.op in PLACED :]:
                 if not isinstance(a, Load) or a in self.hoisted:
                     continue
                 if not any(a.at.strides[d] for d in dims):
@@ -503,7 +513,7 @@ class _Writer:
             return b.splat(value, lanes)
         if stride == 1:
             return self.fetch(array, where, dtype, self.mask)
-        return self.gather(array, where, stride, dtype)
+        return self.gather(array, where, self.apart(stride), dtype)
 
     def fetch(
         self, array: int, where: str, dtype: np.dtype, mask: Value | None, lanes: int = 0
@@ -529,13 +539,17 @@ class _Writer:
                           f"icmp ne i8 {value.text}, 0", BOOL, lanes)  # fmt: skip
         return value
 
-    def gather(self, array: int, where: str, stride: int, dtype: np.dtype) -> Value:
-        """Elements `stride` apart."""
+    def apart(self, stride: int) -> str:
+        """Offsets of elements `stride` apart."""
+        n = self.b.lanes
+        return f"<{n} x i64> <{', '.join(f'i64 {i * stride}' for i in range(n))}>"
+
+    def gather(self, array: int, where: str, offsets: str, dtype: np.dtype) -> Value:
+        """Elements at a vector of offsets."""
         b, n = self.b, self.b.lanes
         kind, one = memory_type(dtype, n), memory_type(dtype, 1)
         pointer = self.pointer(array, one, where)
-        steps = ", ".join(f"i64 {i * stride}" for i in range(n))
-        vector = b.integer(f"getelementptr {one}, ptr {pointer}, <{n} x i64> <{steps}>")
+        vector = b.integer(f"getelementptr {one}, ptr {pointer}, {offsets}")
         name = f"llvm.masked.gather.v{n}{_short(one)}.v{n}p0"
         b.declared[name] = f"declare {kind} @{name}(<{n} x ptr>, <{n} x i1>, {kind})"
         mask = self.mask.text if self.mask is not None else "splat (i1 true)"

@@ -21,7 +21,7 @@ from fx.passes import optimize
 from fx.transforms.dce import has_effects
 from fx.util import split_list
 
-_COMPUTED = frozenset(("map", "reduce", "contract", "prefixes"))
+_COMPUTED = frozenset(("map", "reduce", "contract", "prefixes", "scatter"))
 
 
 class _Builder:
@@ -142,7 +142,8 @@ class _Builder:
             if node.id in moving or any(a.id in moving for a in node.args):
                 moving.add(node.id)
                 continue
-            costly = node.kind in ("reduce", "contract", "prefixes") or node.op in ("copy", "pad")
+            costly = node.kind in ("reduce", "contract", "prefixes", "scatter")
+            costly = costly or node.op in ("copy", "pad", "take")
             if costly and node.id not in kept and _closed(node, outer):
                 there = self._cloned(node, outer)
                 stand_in = stand_ins[node.id] = body.input(node.shape, node.dtype)

@@ -9,7 +9,7 @@ roles.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from fx.backends.llvm.runtime import MOST_ARRAYS
@@ -17,13 +17,14 @@ from fx.kernel.fuse import ALONE, Cluster, Fusion, storage
 from fx.kernel.graph import Graph, Loop, Node, contiguous, resolve
 from fx.kernel.loops import Affine, Kernel, Load, Step, make_kernel
 from fx.kernel.prefixes import Prefixes
+from fx.kernel.scatters import Scatters
 
 
 class Item(NamedTuple):
     """A part of a run: a kernel on the arrays in `slots`, or a loop and all that it touches."""
 
     slots: list[int]
-    kernel: Kernel | Prefixes | None = None
+    kernel: Kernel | Prefixes | Scatters | None = None
     loop: Repeat | None = None
 
 
@@ -53,8 +54,9 @@ class Run:
 
     def share(self, dying: set[int], slots: Slots) -> None:
         """Arrays that are made and die in the run become raw memory; memory is used again."""
+        gone = self.in_place(dying)
         local = [(s, math.prod(shape) * d.itemsize) for s, shape, d in self.new if s in dying]
-        gone = {s for s, _ in local}
+        gone |= {s for s, _ in local}
         self.new = [n for n in self.new if n[0] not in gone]
         sizes = dict([*self.raw, *local])
         first: dict[int, int] = {}
@@ -83,6 +85,65 @@ class Run:
                     free.append((place[s], sizes[place[s]]))
         self.raw = blocks
         self.items = [_moved(item, place) for item in self.items]
+
+    def in_place(self, dying: set[int]) -> set[int]:
+        """Update arrays in place that nothing else reads, rather than copies of them.
+
+        Gives the slots that are gone.
+        """
+        local = {s: math.prod(shape) * d.itemsize for s, shape, d in self.new if s in dying}
+        self.items, gone = without_copies(self.items, lambda s, _, size: local.get(s) == size)
+        self.new = [row for row in self.new if row[0] not in gone]
+        return gone
+
+
+def without_copies(
+    items: Sequence[Item], may: Callable[[int, int, int], bool]
+) -> tuple[list[Item], set[int]]:
+    """Items without copies to be updated, of arrays that nothing reads afterwards.
+
+    The copy stands for the original then, if `may` says so of both slots and their bytes. Gives
+    also the slots of those originals.
+    """
+    users: dict[int, list[int]] = {}
+    for k, item in enumerate(items):
+        for s in dict.fromkeys(item.slots):
+            users.setdefault(s, []).append(k)
+    # A copy is made just before it is updated, so that others may read the original until then.
+    times = {k: (k, 1) for k in range(len(items))}
+    copies = {k: found for k, item in enumerate(items) if (found := _copied(item))}
+    for k, (_, to, _) in copies.items():
+        later = [j for j in users[to] if j != k]
+        if later:
+            times[k] = (min(later), 0)
+    place: dict[int, int] = {}
+    gone: set[int] = set()
+    for k in sorted(copies, key=times.__getitem__):
+        source, to, size = copies[k]
+        last = max(times[j] for j in users[source])
+        if last == times[k] and may(source, to, size):
+            place[source] = to
+            gone.add(k)
+    for s in list(place):
+        end = place[s]
+        while end in place:
+            end = place[end]
+        place[s] = end
+    order = [k for k in sorted(times, key=times.__getitem__) if k not in gone]
+    return [_moved(items[k], place) for k in order], set(place)
+
+
+def _copied(item: Item) -> tuple[int, int, int] | None:
+    """The slots of a whole array and of its copy to be updated, and their bytes."""
+    kernel = item.kernel
+    if not isinstance(kernel, Kernel) or [s.op for s in kernel.steps] != ["fresh"]:
+        return None
+    (step,) = kernel.steps
+    (load,) = step.args
+    whole = Affine((1,) if kernel.size > 1 else (0,), 0)
+    if not isinstance(load, Load) or (load.at, kernel.stores[step.id][1]) != (whole, whole):
+        return None
+    return item.slots[0], item.slots[1], kernel.size * step.dtype.itemsize
 
 
 def _moved(item: Item, place: dict[int, int]) -> Item:
@@ -169,6 +230,8 @@ class Plan:
     def slot(self, key: Any) -> int:
         """The slot of a node, or of something else by its key."""
         if isinstance(key, Node):
+            if key.kind == "scatter":  # works in place
+                return self.slot(key.args[0])
             key = (key.args[0].id, key.op) if key.kind == "result" else key.id
         return self.slots.of((self.scope, key))
 
@@ -183,6 +246,10 @@ class Plan:
         slots = [self.slot(n) for n in reads]
         self._given(slots, run)
         partial = []
+        if isinstance(kernel, Scatters):
+            target = self.slot(writes.pop())
+            self._given([target], run)
+            slots.append(target)
         for n in writes:
             slot = self.slot(n)
             if kernel.chunks > 1 and n.kind in ("reduce", "contract"):
@@ -218,11 +285,18 @@ class Plan:
         touched = list(args)
         for node, there in zip(loop.consts, args[:n], strict=True):
             before.append(("set", inner.slot(node), there, 0))
+        stays = self._in_place(loop, inner, body)
         outside = set()
         results = [self.slot((head.id, i)) for i in range(len(loop.outputs))]
         touched += results
         for i, (node, new) in enumerate(zip(loop.carry, loop.outputs[:k], strict=True)):
             size = new.size * new.dtype.itemsize
+            if i in stays:
+                run.new.append((results[i], new.shape, new.dtype))
+                before.append(("move", results[i], args[n + i], size))
+                before.append(("set", inner.slot(new), results[i], 0))
+                outside.add(inner.slot(new))
+                continue
             spare = self.slot(("spare", head.id, i))
             run.raw.append((spare, size))
             run.new.append((results[i], new.shape, new.dtype))
@@ -251,6 +325,21 @@ class Plan:
         touched += [s for s, _ in body.raw]
         run.items.append(Item(touched, None, Repeat(loop.length, before, body.items, after)))
 
+    @staticmethod
+    def _in_place(loop: Loop, inner: Plan, body: Run) -> set[int]:
+        """Which carries of a loop are updated in place."""
+        carries = list(zip(loop.carry, loop.outputs, strict=False))
+        kept = {inner.slot(n) for n in loop.outputs}
+        body.in_place({s for s, *_ in body.new} - kept)
+        made = {
+            inner.slot(old): (inner.slot(new), new.size * new.dtype.itemsize)
+            for old, new in carries
+        }
+        body.items, gone = without_copies(
+            body.items, lambda old, new, size: made.get(old) == (new, size)
+        )
+        return {i for i, (old, _) in enumerate(carries) if inner.slot(old) in gone}
+
     def _opaque(self, node: Node) -> None:
         eqn = node.op
         operands = [self.array(a) for a in node.args]
@@ -259,7 +348,7 @@ class Plan:
 
     def array(self, node: Node) -> int:
         """The slot that holds a node's value as an ndarray, adding steps that make it one."""
-        if node.kind in ("input", "result", "map", "reduce", "contract", "prefixes"):
+        if node.kind in ("input", "result", "map", "reduce", "contract", "prefixes", "scatter"):
             return self.slot(node)
         known = len(self.slots)
         slot = self.slot(node)

@@ -6,6 +6,7 @@ the program runs them. A slot is emptied after its last use.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -98,12 +99,16 @@ class Program:
     ) -> Callable[[Sequence[Any]], list[Any]]:
         """`run` for a program that is one native call: without a list of all slots."""
         count, results = len(self.inputs), [slots.index(s) for s in self.results]
+        first = results[0] if results else 0
+        if results == [*range(first, first + len(results))]:
+            pick: Any = operator.itemgetter(slice(first, first + len(results)))
+        else:
+            pick = operator.itemgetter(*results)  # several, which makes it a tuple
 
         def run(args: Sequence[Any]) -> list[Any]:
             if len(args) != count:
                 raise TypeError(f"a program of {count} arrays got {len(args)}")
-            arrays = native(*constants, *args)
-            return [arrays[i] for i in results]
+            return [*pick(native(*constants, *args))]
 
         return run
 
@@ -184,11 +189,11 @@ def _native_call(
     program, native = words.array(len(positions)), runtime().run
 
     def call(*arrays: np.ndarray) -> Sequence[np.ndarray]:
-        table = (program, *arrays, *[make() for make in makers])
-        if not native(table):
-            table = tuple(map(ready, table))
-            native(table)
-        return table[1:]
+        made = (*arrays, *map(operator.call, makers))
+        if not native((program, *made)):
+            made = tuple(map(ready, made))
+            native((program, *made))
+        return made
 
     return call, slots
 

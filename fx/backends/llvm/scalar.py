@@ -58,6 +58,7 @@ CHEAP = frozenset(
         "is_finite",
         "sign",
         "copy",
+        "fresh",
         "bitcast",
         "pair",
         "first_word",
@@ -76,7 +77,7 @@ def apply(b: Builder, op: str, args: Sequence[Value], dtype: np.dtype) -> Value:
     if op == "select":
         which, no, yes = args
         return b.select(which, yes, no)
-    if op == "copy":
+    if op in ("copy", "fresh"):
         return x
     if op == "convert":
         return convert(b, x, dtype)

@@ -7,12 +7,15 @@ import math
 from fx.backends.llvm import engine
 from fx.backends.llvm.builder import BOOL
 from fx.backends.llvm.contraction import Tiling
+from fx.kernel.graph import PLACED
 from fx.kernel.loops import Kernel, Load
 from fx.kernel.prefixes import Prefixes
+from fx.kernel.scatters import Axis, Scatters, count
 
 _BLOCK = 16384  # elements of the innermost dimension in a unit
 _SQUARE = 8  # indices along two dimensions from which on turning squares beats gathering
 _SMALL = 8192  # elements up to which a unit takes more indices of the other dimensions
+_SHARED = 1 << 16  # updates from which on threads share them
 _COLUMNS = 2048  # the same for accumulators that live in the first-level cache
 
 
@@ -26,7 +29,14 @@ class Units:
         spans: for some of the other dimensions that stay, how many indices a unit takes.
     """
 
-    def __init__(self, kernel: Kernel | Prefixes):
+    # Of updates: the free axes that are loops of units, and the innermost one.
+    outer: list[Axis]
+    inner: Axis | None = None
+
+    def __init__(self, kernel: Kernel | Prefixes | Scatters):
+        if isinstance(kernel, Scatters):
+            self._updates(kernel)
+            return
         if isinstance(kernel, Prefixes):
             self.block, self.blocks, self.across = kernel.block, kernel.blocks, None
             self.spans: dict[int, int] = {}
@@ -57,6 +67,26 @@ class Units:
             self.count *= -(-kernel.sizes[d] // self.spans.get(d, 1))
         self.cost = max(1, kernel.size // max(1, self.count))
 
+    def _updates(self, k: Scatters) -> None:
+        """Threads share the free elements, and each goes through all coordinates.
+
+        That they share the places is worth nothing: each would look at all to find its own.
+        """
+        able = [a for a in k.free if a.target == 1 and a.update in (0, 1)]
+        if not able and not k.batch and k.free:
+            able = k.free[-1:]
+        self.inner = able[-1] if able else None
+        self.outer = [a for a in k.free if a is not self.inner]
+        self.across, self.spans, self.blocks, rows = None, {}, 1, count(self.outer)
+        size = self.block = self.inner.size if self.inner is not None else 1
+        wanted = 2 * engine.cores() if k.size >= _SHARED else 1
+        if rows < wanted:
+            lines = -(-size // (-(-wanted // rows) * engine.lanes()))
+            self.block = min(size, lines * engine.lanes())
+            self.blocks = -(-size // self.block)
+        self.count = rows * self.blocks
+        self.cost = max(1, k.size // self.count)
+
     def _span(self, kernel: Kernel, outer: list[int]) -> None:
         """Let a unit take more than one index, from the innermost dimension outwards."""
         folded = math.prod(n for n, r in zip(kernel.sizes, kernel.reduced, strict=True) if r)
@@ -74,7 +104,7 @@ class Units:
 def turned(kernel: Kernel, d: int) -> list[Load]:
     """What a map reads that is contiguous along dimension d, but not along the last one."""
     last = len(kernel.sizes) - 1
-    loads = [a for s in kernel.steps if s.op != "pad" for a in s.args if isinstance(a, Load)]
+    loads = [a for s in kernel.steps for a in s.args[s.op in PLACED :] if isinstance(a, Load)]
     return [
         a
         for a in dict.fromkeys(loads)
