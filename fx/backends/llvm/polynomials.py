@@ -1,17 +1,19 @@
 """Transcendental functions of float32 vectors in straight-line code.
 
 Each is a range reduction and a polynomial or rational approximation. Coefficients are those of
-Cephes (Moshier, single precision) for exp, log, sin and cos, and minimax rationals for tanh and
-erf; the tests hold each against float64 and state its error in units in the last place.
+Cephes (Moshier, single precision) for exp, log, sin and cos, a minimax rational for erf, and fits
+of `function_tables`; the tests hold each against float64 and state its error in units in the last
+place. What is not here is computed in float64, by `exponentials` and `trigonometry`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
+from fx.backends.llvm import exponentials
+from fx.backends.llvm import function_tables as tables
 from fx.backends.llvm.builder import F32, F64, I32, I64, Builder, Value
 
 _MAGIC = 12582912.0  # 1.5 * 2**23: adding it rounds to an integer, which its low bits then hold
@@ -55,36 +57,48 @@ def _exp_parts(b: Builder, x: Value) -> tuple[Value, Value, Value]:
     return n, r, b.fma(b.mul(r, r), q, r)
 
 
-def exp(b: Builder, x: Value) -> Value:
-    n, _, p = _exp_parts(b, _limit(b, x, -105.0, 89.0))
+def _exp(b: Builder, x: Value, less: int = 0) -> Value:
+    """exp(x) / 2**less."""
+    n, _, p = _exp_parts(b, _limit(b, x, -105.0, 90.0))
     # Two factors, since 2**n itself may overflow or be subnormal where the result does not.
     half = b.binary("ashr", n, b.like(n, 1))
     rest = b.binary("sub", n, half)
+    rest = b.binary("sub", rest, b.like(n, less)) if less else rest
     first, second = _power_of_two(b, half), _power_of_two(b, rest)
     return b.mul(b.mul(b.add(p, b.like(p, 1)), first), second)
+
+
+def exp(b: Builder, x: Value) -> Value:
+    return _exp(b, x)
+
+
+def exp2(b: Builder, x: Value) -> Value:
+    x = _limit(b, x, -152.0, 129.0)
+    whole, n = _rounded(b, x)
+    q = exponentials.table(b, b.sub(x, whole), tables.EXP2_SINGLE)
+    half = b.binary("ashr", n, b.like(n, 1))
+    first, second = _power_of_two(b, half), _power_of_two(b, b.binary("sub", n, half))
+    return b.mul(b.mul(b.fma(b.sub(x, whole), q, b.like(x, 1.0)), first), second)
+
+
+def cosh(b: Builder, x: Value) -> Value:
+    return exponentials.cosh_by(b, x, lambda v: _exp(b, v, 1))
+
+
+def sinh(b: Builder, x: Value) -> Value:
+    return exponentials.sinh_by(b, x, lambda v: _exp(b, v, 1), tables.SINH_SINGLE)
 
 
 def expm1(b: Builder, x: Value) -> Value:
     n, _, p = _exp_parts(b, _limit(b, x, -80.0, 89.0))
     scale = _power_of_two(b, b.binary("sub", n, b.like(n, 1)))  # half of it, lest it overflow
     y = b.fma(scale, p, b.sub(scale, b.like(x, 0.5)))
-    y = b.add(y, y)
-    return b.select(b.compare("fcmp oeq", x, b.like(x, 0.0)), x, y)  # keeps -0.0
+    tiny = b.compare("fcmp olt", b.intrinsic("fabs", x), b.like(x, 2.0**-25))
+    return b.select(tiny, x, b.add(y, y))
 
 
-def log(b: Builder, x: Value) -> Value:
-    small = b.compare("fcmp olt", x, b.like(x, float(np.finfo(np.float32).tiny)))
-    scaled = b.select(small, b.mul(x, b.like(x, 2.0**23)), x)
-    bits = b.cast("bitcast", scaled, I32)
-    # m in [sqrt(1/2), sqrt(2)): subtract the bits of sqrt(1/2), split off the exponent, add them.
-    base = int(np.float32(math.sqrt(0.5)).view(np.int32))
-    moved = b.binary("sub", bits, b.like(bits, base))
-    exponent = b.binary("ashr", moved, b.like(bits, 23))
-    mantissa = b.binary("and", moved, b.like(bits, (1 << 23) - 1))
-    m = b.cast("bitcast", b.binary("add", mantissa, b.like(bits, base)), F32)
-    e = b.cast("sitofp", exponent, F32)
-    e = b.select(small, b.sub(e, b.like(x, 23.0)), e)
-    r = b.sub(m, b.like(x, 1.0))
+def _log(b: Builder, e: Value, r: Value) -> Value:
+    """log(2**e * (1 + r))."""
     z = b.mul(r, r)
     q = b.polynomial(
         r,
@@ -99,37 +113,37 @@ def log(b: Builder, x: Value) -> Value:
         3.3333331174e-1,
     )
     y = b.mul(b.mul(z, r), q)
-    y = b.fma(e, b.like(x, -2.12194440e-4), y)
-    y = b.fma(z, b.like(x, -0.5), y)
-    y = b.fma(e, b.like(x, 0.693359375), b.add(r, y))
-    # Infinity and NaN stay; 0 gives -infinity, below it NaN.
-    y = b.select(b.compare("fcmp olt", x, b.like(x, np.inf)), y, x)
-    y = b.select(b.compare("fcmp oeq", x, b.like(x, 0.0)), b.like(x, -np.inf), y)
-    return b.select(b.compare("fcmp olt", x, b.like(x, 0.0)), b.like(x, np.nan), y)
+    y = b.fma(e, b.like(r, -2.12194440e-4), y)
+    y = b.fma(z, b.like(r, -0.5), y)
+    return b.fma(e, b.like(r, 0.693359375), b.add(r, y))
+
+
+def log(b: Builder, x: Value) -> Value:
+    return exponentials.log_ends(b, x, _log(b, *exponentials.split(b, x)), 0.0)
+
+
+def _log1p(b: Builder, x: Value, doubled: Value | None = None) -> Value:
+    return exponentials.log1p_by(b, x, doubled, lambda e, r: _log(b, e, r))
 
 
 def log1p(b: Builder, x: Value) -> Value:
-    # log(u) of the rounded u = 1 + x, plus what the rounding lost over u (Kahan, HP-15C).
-    u = b.add(x, b.like(x, 1.0))
-    lost = b.sub(x, b.sub(u, b.like(x, 1.0)))
-    y = b.add(log(b, u), b.div(lost, u))
-    plain = b.compare("fcmp ogt", x, b.like(x, 1e8))  # also avoids inf - inf
-    y = b.select(plain, log(b, x), y)
-    y = b.select(b.compare("fcmp oeq", u, b.like(x, 0.0)), b.like(x, -np.inf), y)
-    return b.select(b.compare("fcmp oeq", x, b.like(x, 0.0)), x, y)
+    return _log1p(b, x)
 
 
-def logistic_by(b: Builder, x: Value, exponential: Callable[[Value], Value]) -> Value:
-    """1 / (1 + e**-|x|) or its complement: no overflow on either side."""
-    size = b.intrinsic("fabs", x)
-    e = exponential(b.emit(f"fneg {x.type} {size.text}", x.dtype, x.lanes))
-    one = b.like(x, 1.0)
-    top = b.select(b.compare("fcmp oge", x, b.like(x, 0.0)), one, e)
-    return b.div(top, b.add(one, e))
+def asinh(b: Builder, x: Value) -> Value:
+    return exponentials.asinh_by(b, x, lambda u, doubled: _log1p(b, u, doubled))
+
+
+def acosh(b: Builder, x: Value) -> Value:
+    return exponentials.acosh_by(b, x, lambda u, doubled: _log1p(b, u, doubled))
+
+
+def atanh(b: Builder, x: Value) -> Value:
+    return exponentials.atanh_by(b, x, lambda u, doubled: _log1p(b, u, doubled))
 
 
 def logistic(b: Builder, x: Value) -> Value:
-    return logistic_by(b, x, lambda v: exp(b, v))
+    return exponentials.logistic_by(b, x, lambda v: exp(b, v))
 
 
 def tanh(b: Builder, x: Value) -> Value:
@@ -186,7 +200,7 @@ def _sine(b: Builder, x: Value, shift: int) -> Value:
 
 
 def sin(b: Builder, x: Value) -> Value:
-    return _sine(b, x, 0)
+    return b.select(b.compare("fcmp oeq", x, b.like(x, 0.0)), x, _sine(b, x, 0))  # keeps -0.0
 
 
 def cos(b: Builder, x: Value) -> Value:
@@ -194,11 +208,17 @@ def cos(b: Builder, x: Value) -> Value:
 
 
 FLOAT32 = {
+    "acosh": acosh,
+    "asinh": asinh,
+    "atanh": atanh,
+    "cosh": cosh,
     "exp": exp,
+    "exp2": exp2,
     "expm1": expm1,
     "log": log,
     "log1p": log1p,
     "logistic": logistic,
+    "sinh": sinh,
     "tanh": tanh,
     "erf": erf,
 }

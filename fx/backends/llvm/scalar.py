@@ -7,12 +7,12 @@ Functions without a polynomial call the C library lane by lane.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from fx.backends.llvm import polynomials, random, special
+from fx.backends.llvm import exponentials, polynomials, random, special, trigonometry
 from fx.backends.llvm.builder import BOOL, F32, F64, Builder, Value, type_name
 from fx.kernel.graph import PORTABLE
 
@@ -218,14 +218,30 @@ def _float(b: Builder, op: str, args: Sequence[Value]) -> Value:
     if x.dtype == F32 and op in polynomials.BOUNDED:
         return _bounded(b, op, x)
     if op in _OUTLINED:
-        return b.outlined(op, _OUTLINED[op], x)[0]
-    if op == "logistic":
-        return polynomials.logistic_by(b, x, lambda v: _library(b, "exp", [v]))
+        return b.outlined(op, _OUTLINED[op], *args)[0]
     return _library(b, op, args)
 
 
+def _wide(op: str, function: Callable[..., Value]) -> Callable[..., list[Value]]:
+    """A function in float64, of arguments of either dtype."""
+
+    def body(b: Builder, *args: Value) -> list[Value]:
+        wide, single = [convert(b, a, F64) for a in args], args[0].dtype == F32
+        y = convert(b, function(b, *wide, single=single), args[0].dtype)
+        if op in ("sin", "cos", "tan"):
+            y = _unless(b, trigonometry.far(b, wide[0], single), y, op, args)
+        return [y]
+
+    return body
+
+
+def _rem(b: Builder, x: Value, y: Value) -> list[Value]:
+    r, long = trigonometry.rem(b, convert(b, x, F64), convert(b, y, F64))
+    return [_unless(b, long, convert(b, r, x.dtype), "rem", [x, y])]
+
+
 def _log(b: Builder, x: Value) -> Value:
-    return polynomials.log(b, x) if x.dtype == F32 else _library(b, "log", [x])
+    return polynomials.log(b, x) if x.dtype == F32 else _float(b, "log", [x])
 
 
 def _erf_inv(b: Builder, x: Value) -> list[Value]:
@@ -234,18 +250,29 @@ def _erf_inv(b: Builder, x: Value) -> list[Value]:
 
 def _digamma(b: Builder, x: Value) -> list[Value]:
     wide = convert(b, x, F64)
-    y = special.digamma(b, wide, lambda v: _log(b, v), lambda v: _library(b, "tan", [v]))
+    y = special.digamma(b, wide, lambda v: _log(b, v), lambda v: _float(b, "tan", [v]))
     return [convert(b, y, x.dtype)]
 
 
-_OUTLINED = {"erf_inv": _erf_inv, "digamma": _digamma}
+_OUTLINED: dict[str, Callable[..., list[Value]]] = {
+    "erf_inv": _erf_inv,
+    "digamma": _digamma,
+    "pow": lambda b, x, y: [exponentials.pow(b, x, y)],
+    "rem": _rem,
+    **{op: _wide(op, f) for op, f in (exponentials.FLOAT64 | trigonometry.FLOAT64).items()},
+}
 
 
 def _bounded(b: Builder, op: str, x: Value) -> Value:
-    """The polynomial, or where a lane is out of its range the C library for all lanes."""
+    """The polynomial, or where it is out of its range the C library."""
     y = polynomials.BOUNDED[op](b, x)
     big = b.compare("fcmp oge", b.intrinsic("fabs", x), b.like(x, _BOUND))
-    return b.where_any(big, lambda: _library(b, op, [x]), y)
+    return _unless(b, big, y, op, [x])
+
+
+def _unless(b: Builder, far: Value, y: Value, op: str, args: Sequence[Value]) -> Value:
+    """The value, or where it is out of its range, which is rare, the C library's."""
+    return b.where_any(far, lambda: b.select(far, _library(b, op, args), y), y)
 
 
 def _library(b: Builder, op: str, args: Sequence[Value]) -> Value:
@@ -254,7 +281,7 @@ def _library(b: Builder, op: str, args: Sequence[Value]) -> Value:
     function = _LIBRARY[op] + ("f" if x.dtype == F32 else "")
     if x.lanes == 1:
         return b.emit(b.call(function, x.type, *args), x.dtype, 1)
-    (y,) = b.outlined(function, lambda inner, *vectors: [_each(inner, function, vectors)], *args)
+    (y,) = b.outlined(f"each.{function}", lambda inner, *v: [_each(inner, function, v)], *args)
     return y
 
 
