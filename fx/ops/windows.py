@@ -246,10 +246,10 @@ def scattered(
     """
     sizes = list(window_dimensions)
     taps = math.prod(sizes)
-    if taps == 1:
-        return source if operand.shape == source.shape else None
     if sizes != list(window_strides) or any(any(p) for p in padding) or taps > _MOST_TAPS:
         return None
+    if taps == 1:
+        return source
     if not source.size:
         return None
     base, order = graph.layout(operand)

@@ -409,7 +409,13 @@ class _Writer:
             test = b.splat(test, b.lanes)
             inside = test if inside is None else b.binary("and", inside, test)
         self.mask = inside if outside is None else b.binary("and", outside, inside)
-        value = self.load(load.array, load.at, s.dtype, b.lanes)
+        if load.at.strides[self.last]:
+            value = self.load(load.array, load.at, s.dtype, b.lanes)
+        else:  # one element for all lanes, that exists if any of them is inside
+            name = f"llvm.vector.reduce.or.v{b.lanes}i1"
+            some = b.integer(b.call(name, "i1", self.mask))
+            where = b.integer(f"select i1 {some}, i64 {self.offset(load.at)}, i64 0")
+            value = b.splat(self.fetch(load.array, where, s.dtype, None, 1), b.lanes)
         self.mask = outside
         return b.select(inside, value, self.operand(fill))
 

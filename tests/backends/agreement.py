@@ -1,0 +1,136 @@
+"""Compiled programs against interpreted ones, in memory where nothing goes unnoticed.
+
+`agree` runs a function both ways. What the compiled program allocates is full of NaN (of ones
+beyond it, for other dtypes). With `guarded`, each array that native code reads or writes ends at a
+page that may not be touched, then begins behind one: use that in a process of its own, since it
+dies of an access outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import math
+import mmap
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+import fx
+from fx import dtypes
+from fx.backends.llvm import plan, program
+from fx.backends.numpy import NumpyBackend
+from tests.laws import numbers
+
+PAGE = mmap.PAGESIZE
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def raw(x: Any) -> np.ndarray:
+    return np.asarray(x._data if isinstance(x, fx.Array) else x)
+
+
+def poisoned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """New memory full of ones: NaN as floats."""
+    out = np.empty(shape, dtype)
+    out.reshape(-1).view(np.uint8)[...] = 0xFF
+    return out
+
+
+class Fence:
+    """Allocates arrays beside pages that may not be touched."""
+
+    def __init__(self, at_end: bool):
+        self.at_end = at_end
+        self.count = 0
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        dtype = np.dtype(dtype)
+        size = math.prod(shape) * dtype.itemsize
+        pages = max(1, -(-size // PAGE))
+        block = mmap.mmap(-1, (pages + 2) * PAGE)
+        whole = np.frombuffer(block, np.uint8)
+        whole[PAGE:-PAGE] = 0xFF
+        for page in (0, pages + 1):
+            address = ctypes.c_void_p(whole.ctypes.data + page * PAGE)
+            if _libc.mprotect(address, ctypes.c_size_t(PAGE), 0):
+                raise OSError(ctypes.get_errno(), "mprotect")
+        start = (pages + 1) * PAGE - size if self.at_end else PAGE
+        self.count += 1
+        return np.ndarray(shape, dtype, whole, start)
+
+    def copy(self, x: Any) -> np.ndarray:
+        x = raw(x)
+        out = self.empty(x.shape, x.dtype)
+        out[...] = x
+        return out
+
+
+def _apart(run: plan.Run, dying: set[int], slots: plan.Slots) -> None:
+    """Instead of `Run.share`: no two arrays are in the same memory."""
+    local = [(s, math.prod(shape) * d.itemsize) for s, shape, d in run.new if s in dying]
+    gone = {s for s, _ in local}
+    run.new = [n for n in run.new if n[0] not in gone]
+    run.raw += local
+
+
+@contextlib.contextmanager
+def replaced(where: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(where, name)
+    setattr(where, name, value)
+    try:
+        yield
+    finally:
+        setattr(where, name, before)
+
+
+@contextlib.contextmanager
+def described(what: str) -> Iterator[None]:
+    """Adds a description to what is raised."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(what)
+        raise
+
+
+def same(got: Any, want: Any, exact: bool, what: str = "") -> None:
+    """Equal shapes, dtypes and values, up to rounding if not `exact`."""
+    want = np.asarray(want)
+    assert (got.shape, got.dtype) == (want.shape, want.dtype), what
+    if exact or want.dtype.names is not None or not dtypes.is_inexact(want.dtype):
+        np.testing.assert_array_equal(got, want, what)
+        return
+    x, y = numbers(got), numbers(want)
+    limit = 1e-10 if want.dtype == np.float64 else 64 * float(dtypes.finfo(want.dtype).eps)
+    scale = float(np.max(np.abs(y[np.isfinite(y)]), initial=1.0))
+    np.testing.assert_allclose(x, y, rtol=limit, atol=limit * scale, err_msg=what)
+
+
+def agree(f: Callable[..., Any], *args: Any, exact: bool = True, guarded: bool = False) -> Any:
+    """Compiled is interpreted, for arguments as they are. Gives the compiled program."""
+    jaxpr = fx.make_jaxpr(f)(*args)
+    leaves = [raw(x) for x in fx.tree.leaves(args)]
+    with np.errstate(all="ignore"):
+        want = NumpyBackend().compile(jaxpr)(leaves)
+    if guarded:
+        return _fenced(jaxpr, leaves, want, exact)
+    with replaced(program, "empty", poisoned):
+        made = program.Program(jaxpr)
+        for a, b in zip(made(leaves), want, strict=True):
+            same(a, b, exact)
+    return made
+
+
+def _fenced(jaxpr: Any, leaves: list[np.ndarray], want: list[Any], exact: bool) -> Any:
+    with replaced(plan.Run, "share", _apart):
+        made = program.Program(jaxpr)
+    held = made.template
+    for at_end in (True, False):
+        fence = Fence(at_end)
+        made.template = [None if x is None else fence.copy(x) for x in held]
+        with replaced(program, "empty", fence.empty), replaced(program, "ready", fence.copy):
+            for a, b in zip(made([fence.copy(x) for x in leaves]), want, strict=True):
+                same(np.array(a), b, exact)
+    return made
