@@ -71,6 +71,7 @@ REAL_ONLY = frozenset(
         "nextafter",
         "erf_inv",
         "lgamma",
+        "logaddexp",
         "digamma",
     ]
 )

@@ -161,7 +161,10 @@ def _seen_through(graph: Any, node: Any) -> Any:
     """The same elements, where they were before they were put behind one another."""
     while True:
         base, view = resolve(node)
-        if base.op != "pad" or base.kind != "map":
+        if base.op == "copy" and resolve(base.args[0])[0].kind in ("iota", "constant"):
+            node = graph.look(base.args[0], node.shape, *view)
+            continue
+        if base.op != "pad":
             return node
         inside = True
         for terms, low, high in base.attr:

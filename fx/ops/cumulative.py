@@ -83,8 +83,8 @@ class Cumulative(Primitive):
         return window.cumulative(xp, x, kind=self.kind, axis=axis, reverse=reverse)
 
     def lower(self, graph: Any, args: Sequence[Any], out: Any, *, axis: int, reverse: bool) -> Any:
-        op = {"sum": "add", "prod": "mul"}.get(self.kind, self.kind)
-        return None if self.kind == "logsumexp" else graph.prefixes(op, *args, axis, reverse)
+        op = {"sum": "add", "prod": "mul", "logsumexp": "logaddexp"}.get(self.kind, self.kind)
+        return graph.prefixes(op, *args, axis, reverse)
 
     def jvp(
         self,

@@ -304,6 +304,31 @@ class ArgExtremum(OverAxes):
     def impl(self, xp: Any, x: Any, *, axes: tuple[int, ...], index_dtype: np.dtype) -> Any:
         return sort.argminmax(xp, x, axis=axes[0], kind=self.kind, index_dtype=index_dtype)
 
+    def lower(
+        self,
+        graph: Any,
+        args: Sequence[Any],
+        out: Any,
+        *,
+        axes: tuple[int, ...],
+        index_dtype: np.dtype,
+    ) -> Any:
+        # The first index of what equals the extremum or, where that is NaN, is NaN itself.
+        (x,), (axis,) = args, axes
+        size = x.shape[axis]
+        extremum = graph.reduce(self.kind, x, axes)
+        number = graph.iota(x.shape, axis, np.int32 if size < np.iinfo(np.int32).max else np.int64)
+        if extremum is None or number is None:
+            return None
+        shown = graph.view(extremum, x.shape, without(range(len(x.shape)), axes))
+        hit = shown and graph.map("eq", x, shown)
+        if hit is not None and x.dtype.kind == "f":
+            hit = graph.map("or", hit, graph.map("ne", x, x))
+        beyond = graph.constant(number.dtype.type(size))
+        first = hit and graph.map("select", hit, beyond, number)
+        first = first and graph.reduce("min", first, axes)
+        return first and graph.map("convert", first, dtype=index_dtype)
+
     def jvp(self, primals: Any, out: Any, tangents: Any, **params: Any) -> Any:
         return None
 

@@ -98,7 +98,7 @@ def test_scatter(name, case, dtype, index_dtype):
     check(f, x, case.indices.astype(index_dtype), updates)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.data(), DTYPES)
 def test_dynamic_slices(data, dtype):
     shape = data.draw(st.lists(EXTENTS, min_size=1, max_size=3))
@@ -109,7 +109,7 @@ def test_dynamic_slices(data, dtype):
     check(lambda x, u, *s: lax.dynamic_update_slice(x, u, s), x, update, *starts)
     k = data.draw(st.integers(0, len(shape) - 1))
     check(lambda x, u: lax.dynamic_update_slice(x, u, [int(s) for s in starts]), x, update)
-    check(lambda x, i: x.at[(slice(None),) * k + (i,)].set(7), x, starts[k])
+    check(lambda x, i: x.at[(slice(None),) * k + (i,)].set(x[0, ...].ravel()[0]), x, starts[k])
 
 
 PROGRAMS = {
@@ -129,7 +129,7 @@ PROGRAMS = {
     "chain": lambda x, i, u: x.at[i[0]].set(0.0).at[i[1]].add(1.0).at[:, i[2]].set(x[:, 0]),
     "old and new": lambda x, i, u: (y := x * 2).at[i[0]].set(u[0]) + y,
     "twice": lambda x, i, u: (x.at[i].add(u), x.at[i].add(u)),
-    "columns set": lambda x, i, u: x.at[:, i].set(u.T[: x.shape[0]]),
+    "columns set": lambda x, i, u: x.at[:, i].set(i * 1.5),
     "gradient": lambda x, i, u: fx.grad(lambda x: (x[i] * u).sum())(x),
     "cross entropy": lambda x, i, u: fx.grad(
         lambda x: -fx.nn.log_softmax(x)[jnp.arange(x.shape[0]), i[: x.shape[0]]].sum()
@@ -240,7 +240,6 @@ import numpy as np
 import fx, fx.numpy as jnp
 from fx import lax
 from fx.backends.llvm import program
-from fx.core.primitive import P
 
 libc = ctypes.CDLL(None)
 PAGE, held = mmap.PAGESIZE, []
@@ -271,7 +270,7 @@ for dtype, values in ((np.int32, far), (np.int64, huge)):
     u = rng.normal(size=(67, 23)).astype(np.float32)
     for mode in ("clip", "fill", "promise_in_bounds"):
         for end in (True, False):
-            program.empty = lambda shape, dtype: fenced(shape, dtype, end)
+            program.maker = lambda shape, dtype: lambda: fenced(shape, dtype, end)
             for f in (
                 lambda x, i, u: x.at[i].get(mode=mode),
                 lambda x, i, u: x.at[:, i].get(mode=mode),

@@ -32,7 +32,7 @@ def gathers(draw: Any, modes: Any = MODES, extents: Any = None) -> Case:
     random = None
     if extents is not None:
         random = np.random.default_rng(draw(st.integers(0, 99)))
-    small = extents or st.integers(1, 3)
+    small = st.integers(1, 3) if extents is None else extents
     kinds = draw(
         st.lists(st.sampled_from(["window", "collapsed", "batch"]), min_size=1, max_size=3)
     )
@@ -47,7 +47,10 @@ def gathers(draw: Any, modes: Any = MODES, extents: Any = None) -> Case:
     mapped = draw(st.permutations([i for i in free if i in collapsed or draw(st.booleans())]))
 
     # Batch axes of the indices: those of the batching dims and up to one or two more.
-    extra = [draw(extents or st.integers(1, 2)) for _ in range(draw(st.integers(0, 2)))]
+    extra = [
+        draw(st.integers(1, 2) if extents is None else extents)
+        for _ in range(draw(st.integers(0, 2)))
+    ]
     axes = draw(st.permutations([("batch", i) for i in batching] + [("extra", n) for n in extra]))
     outer = tuple(shape[i] if kind == "batch" else i for kind, i in axes)
     indices_batching = tuple(axes.index(("batch", i)) for i in batching)

@@ -56,7 +56,7 @@ class _Writer:
         self.rows: dict[int, Value] = {}
         self.scratch: dict[int, int] = {}
         self.hoisted: dict[Load, Value] = {}
-        self.starts: dict[int, tuple[str, Value | None]] = {}
+        self.starts: tuple[list[str], dict[int, tuple[str, Value | None]]] = [], {}
         self.products = Contractor(self, tiled(kernel)) if kernel.products is not None else None
         self._plan_scratch()
 
@@ -211,7 +211,7 @@ class _Writer:
             self.cache: dict[object, Value] = {}
             body()
         self.index[self.last] = "0"
-        self.starts = {}
+        self.starts = [], {}
 
     def _ragged(self, size: int) -> bool:
         """Whether a unit's part of the innermost dimension may not fill its vectors."""

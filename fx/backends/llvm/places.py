@@ -66,9 +66,9 @@ def start(w: Any, s: Step) -> tuple[str, Value | None]:
     return total, inside
 
 
-def starts(w: Any) -> dict[int, tuple[str, Value | None]]:
-    """The starts of all steps for which they are known before the innermost loop."""
-    return {
+def starts(w: Any) -> tuple[list[str], dict[int, tuple[str, Value | None]]]:
+    """The starts of steps for which they are known before the innermost loop, at this index."""
+    return w.index[:-1], {
         s.id: start(w, s)
         for s in w.k.steps
         if s.op == "take"
@@ -82,7 +82,9 @@ def taken(w: Any, s: Step) -> Value:
     load = s.args[0]
     assert isinstance(load, Load)
     columns, fill = _parts(s)
-    add, same_inside = w.starts.get(s.id) or start(w, s)
+    outer, known = w.starts
+    found = known.get(s.id) if outer == w.index[:-1] else None
+    add, same_inside = found or start(w, s)
     where = w.offset(load.at)
     if add != "0":
         where = add if where == "0" else b.integer(f"add nsw i64 {where}, {add}")

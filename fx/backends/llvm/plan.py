@@ -109,28 +109,40 @@ def without_copies(
     for k, item in enumerate(items):
         for s in dict.fromkeys(item.slots):
             users.setdefault(s, []).append(k)
-    # A copy is made just before it is updated, so that others may read the original until then.
-    times = {k: (k, 1) for k in range(len(items))}
-    copies = {k: found for k, item in enumerate(items) if (found := _copied(item))}
-    for k, (_, to, _) in copies.items():
-        later = [j for j in users[to] if j != k]
-        if later:
-            times[k] = (min(later), 0)
     place: dict[int, int] = {}
     gone: set[int] = set()
-    for k in sorted(copies, key=times.__getitem__):
-        source, to, size = copies[k]
-        last = max(times[j] for j in users[source])
-        if last == times[k] and may(source, to, size):
-            place[source] = to
+    for k, item in enumerate(items):
+        found = _copied(item)
+        if found and users[found[0]][-1] == k and may(*found):
+            place[found[0]] = found[1]
             gone.add(k)
     for s in list(place):
         end = place[s]
         while end in place:
             end = place[end]
         place[s] = end
-    order = [k for k in sorted(times, key=times.__getitem__) if k not in gone]
-    return [_moved(items[k], place) for k in order], set(place)
+    return [_moved(item, place) for k, item in enumerate(items) if k not in gone], set(place)
+
+
+def _delayed(items: list[Item]) -> list[Item]:
+    """Items in such an order that what others read is updated after that, where it can be.
+
+    This comes before `without_copies`: until then, what an item reads does not change.
+    """
+    users: dict[int, list[int]] = {}
+    for k, item in enumerate(items):
+        for s in dict.fromkeys(item.slots):
+            users.setdefault(s, []).append(k)
+    order = list(range(len(items)))
+    for k in reversed(range(len(items))):
+        found = _copied(items[k])
+        if found is None or users[found[0]][-1] == k:
+            continue
+        _, update, *readers = users[found[1]]
+        order = [j for j in order if j not in (k, update)]
+        at = min((order.index(j) for j in readers), default=len(order))
+        order[at:at] = [k, update]
+    return [items[k] for k in order]
 
 
 def _copied(item: Item) -> tuple[int, int, int] | None:
@@ -226,6 +238,9 @@ class Plan:
                 self._loop(cluster.nodes[0], current)
             else:
                 self._native(cluster, current)
+        for todo in self.todo:
+            if isinstance(todo.step, Run):
+                todo.step.items = _delayed(todo.step.items)
 
     def slot(self, key: Any) -> int:
         """The slot of a node, or of something else by its key."""

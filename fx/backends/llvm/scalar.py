@@ -188,6 +188,15 @@ def _next_after(b: Builder, x: Value, y: Value) -> Value:
     return b.select(b.compare("fcmp uno", x, y), b.add(x, y), moved)
 
 
+def _log_add_exp(b: Builder, x: Value, y: Value) -> Value:
+    """The larger one, and what the other adds; equal infinities have no difference."""
+    larger = _float(b, "max", [x, y])
+    apart = b.intrinsic("fabs", b.sub(x, y))
+    apart = b.select(b.compare("fcmp oeq", x, y), b.like(x, 0.0), apart)
+    share = _float(b, "exp", [b.negative(apart)])
+    return b.add(larger, _float(b, "log1p", [share]))
+
+
 def _float(b: Builder, op: str, args: Sequence[Value]) -> Value:
     x = args[0]
     if op in ("add", "sub", "mul", "div"):
@@ -211,6 +220,8 @@ def _float(b: Builder, op: str, args: Sequence[Value]) -> Value:
         return _next_after(b, *args)
     if op == "fma":
         return b.fma(*args)
+    if op == "logaddexp":
+        return _log_add_exp(b, *args)
     if op == "rsqrt":
         return b.div(b.like(x, 1.0), b.intrinsic("sqrt", x))
     if x.dtype == F32 and op in polynomials.FLOAT32:

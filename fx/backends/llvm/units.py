@@ -72,9 +72,10 @@ class Units:
 
         That they share the places is worth nothing: each would look at all to find its own.
         """
-        able = [a for a in k.free if a.target == 1 and a.update in (0, 1)]
-        if not able and not k.batch and k.free:
-            able = k.free[-1:]
+        same = [a for a in k.free if not any(a.columns)]
+        able = [a for a in same if a.target == 1 and a.update in (0, 1)]
+        if not able and not k.batch:
+            able = same[-1:]
         self.inner = able[-1] if able else None
         self.outer = [a for a in k.free if a is not self.inner]
         self.across, self.spans, self.blocks, rows = None, {}, 1, count(self.outer)
