@@ -159,15 +159,16 @@ def user_source(scope: str = "", depth: int = 1) -> Source | None:
     frame = sys._getframe(depth)
     while frame is not None:
         code = frame.f_code
-        if code not in _internal_codes:
+        if id(code) not in _internal_codes:
             if not is_internal(code.co_filename):
                 return Source(code, frame.f_lineno, scope)
-            _internal_codes.add(code)
+            _internal_codes[id(code)] = code
         frame = frame.f_back
     return None
 
 
-_internal_codes: set[types.CodeType] = set()
+# By identity: the hash of a code object goes through all that it consists of.
+_internal_codes: dict[int, types.CodeType] = {}
 
 
 def format_source(source: Source | None) -> str:

@@ -96,7 +96,7 @@ class Elementwise(Primitive):
     def check_dtypes(self, *avals: ShapedArray) -> None:
         first = avals[0].dtype
         for aval in avals[1:]:
-            if aval.dtype != first:
+            if aval.dtype is not first and aval.dtype != first:
                 got = ", ".join(a.short() for a in avals)
                 raise FxTypeError(
                     f"{self.name} expects operands of one dtype, got {got}. Convert one with "
@@ -106,8 +106,10 @@ class Elementwise(Primitive):
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
         self.check_dtypes(*avals)
-        shape: tuple[int, ...] = ()
-        for aval in avals:
+        first = avals[0]
+        shape, weak = first.shape, first.weak_type
+        for aval in avals[1:]:
+            weak = weak and aval.weak_type
             if aval.shape and aval.shape != shape:
                 if shape:
                     got = ", ".join(str(a.shape) for a in avals)
@@ -116,25 +118,30 @@ class Elementwise(Primitive):
                         "Broadcast first, or use fx.numpy, which broadcasts."
                     )
                 shape = aval.shape
-        weak = all(a.weak_type for a in avals)
-        return ShapedArray(shape, self.out_dtype(*[a.dtype for a in avals]), weak)
+        dtype = self.out_dtype(*[a.dtype for a in avals])
+        if shape is first.shape and dtype is first.dtype and weak == first.weak_type:
+            return first
+        return ShapedArray(shape, dtype, weak)
 
     def eager(self, args: Sequence[Any], params: dict[str, Any]) -> Any:
-        # The usual case (arrays of one shape and dtype) needs no types built and checked.
-        first = args[0]
-        if type(first) is not Array:
-            return super().eager(args, params)
-        data = first._data
-        shape, dtype, weak = data.shape, data.dtype, first.weak_type
-        arrays = [data]
-        for x in args[1:]:
+        # The usual case (one dtype, one shape but for scalars) needs no types built and checked.
+        shape: tuple[int, ...] = ()
+        dtype: Any = None
+        weak, arrays = True, []
+        for x in args:
             if type(x) is not Array:
                 return super().eager(args, params)
-            other = x._data
-            if other.shape != shape or other.dtype is not dtype:
-                return super().eager(args, params)
+            data = x._data
+            if data.shape != shape and data.shape:
+                if shape:
+                    return super().eager(args, params)
+                shape = data.shape
+            if data.dtype is not dtype:
+                if dtype is not None:
+                    return super().eager(args, params)
+                dtype = data.dtype
             weak = weak and x.weak_type
-            arrays.append(other)
+            arrays.append(data)
         if not in_domain(dtype, self.kinds):
             check_domain(self.name, dtype, self.kinds)
         token = fp_enter()

@@ -38,7 +38,7 @@ def backward_pass(jaxpr: Jaxpr, args: Sequence[Any], cts: Sequence[Any]) -> list
     try:
         equations: list[Eqn] = []
         for eqn in jaxpr.eqns:
-            if any(v in linear for v in eqn.invars):
+            if not linear.isdisjoint(eqn.invars):
                 equations.append(eqn)
                 linear.update(eqn.outvars)
                 continue

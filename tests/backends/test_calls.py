@@ -223,6 +223,19 @@ def test_cleared_caches_are_not_used():
         assert len(traces) == before + 1
 
 
+@pytest.mark.parametrize(
+    "dtype", ["float32", "float64", "int8", "bool", "complex64", "bfloat16", "float8_e5m2"]
+)
+def test_large_results_have_their_dtype(dtype):
+    """Their memory is used again, and has a type of its own."""
+    f = fx.jit(lambda x: (x[::-1], jnp.where(x == x, x, x)))
+    x = (np.arange(1 << 21) % 2).astype(fx.dtypes.canonicalize(dtype))
+    for _ in range(3):
+        for got, want in zip(f(x), (x[::-1], x), strict=True):
+            assert got.dtype == x.dtype == got._data.dtype
+            assert np.asarray(got).tobytes() == want.tobytes()
+
+
 def test_calls_keep_nothing_alive():
     f = fx.jit(lambda x: (x * 2, x))
     for _ in range(3):

@@ -20,13 +20,24 @@ LARGE = 1 << 20  # bytes; smaller arrays are malloc's business, which does keep 
 LIMIT = 1 << 29  # bytes held at most, beyond what is in use
 
 
+class _Block:
+    """Memory, and where it is."""
+
+    __slots__ = ("address", "memory", "size")
+
+    def __init__(self, size: int):
+        self.memory = np.empty(size, np.uint8)
+        self.size = size
+        self.address: int = self.memory.ctypes.data
+
+
 class _Pool:
     def __init__(self) -> None:
         self.lock = threading.RLock()  # a collection inside may free an array
-        self.free: OrderedDict[int, list[np.ndarray]] = OrderedDict()
+        self.free: OrderedDict[int, list[_Block]] = OrderedDict()
         self.held = 0
 
-    def take(self, size: int) -> np.ndarray | None:
+    def take(self, size: int) -> _Block | None:
         with self.lock:
             blocks = self.free.get(size)
             if not blocks:
@@ -34,8 +45,8 @@ class _Pool:
             self.held -= size
             return blocks.pop()
 
-    def give(self, block: np.ndarray) -> None:
-        size = block.nbytes
+    def give(self, block: _Block) -> None:
+        size = block.size
         with self.lock:
             self.free.setdefault(size, []).append(block)
             self.free.move_to_end(size)
@@ -57,10 +68,10 @@ class _Owner:
 
     __slots__ = ("__array_interface__", "block")
 
-    def __init__(self, block: np.ndarray, shape: tuple[int, ...], dtype: np.dtype):
+    def __init__(self, block: _Block, shape: tuple[int, ...], dtype: np.dtype):
         self.block = block
         self.__array_interface__ = {
-            "data": (block.ctypes.data, False),
+            "data": (block.address, False),
             "shape": shape,
             "typestr": dtype.str,
             "version": 3,
@@ -77,9 +88,9 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         return np.empty(shape, dtype)
     block = _pool.take(size)
     if block is None:
-        block = np.empty(size, np.uint8)
+        block = _Block(size)
     out = np.asarray(_Owner(block, shape, dtype))
-    return out if dtype.names is None else out.view(dtype)  # random keys
+    return out if out.dtype is dtype else out.view(dtype)  # what NumPy has no letters for
 
 
 def maker(shape: tuple[int, ...], dtype: np.dtype) -> Callable[[], np.ndarray]:
