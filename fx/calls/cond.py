@@ -42,6 +42,9 @@ class CondPrimitive(CallPrimitive):
     ) -> list[ShapedArray]:
         return branches[0].out_avals
 
+    def branches(self, params: dict[str, Any]) -> tuple[Jaxpr, ...]:
+        return params["branches"]
+
     def check_inner(self, *avals: ShapedArray, branches: tuple[Jaxpr, ...]) -> None:
         for branch in branches:
             expect_types("operands of a branch of cond", avals[1:], branch.in_avals)

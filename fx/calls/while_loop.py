@@ -25,7 +25,7 @@ from fx.core.avals import ShapedArray
 from fx.core.check import expect_types
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr
-from fx.core.primitive import AxisData, P, instantiate, lit
+from fx.core.primitive import AxisData, LoopForm, P, instantiate, lit
 from fx.errors import ConcretizationTypeError, FxTypeError, public
 from fx.pytree import tree_flatten, tree_unflatten
 from fx.transforms.jvp import jvp_jaxpr
@@ -43,6 +43,13 @@ class WhilePrimitive(CallPrimitive):
         self, *avals: ShapedArray, cond_jaxpr: Jaxpr, body_jaxpr: Jaxpr, counts: tuple[int, int]
     ) -> list[ShapedArray]:
         return body_jaxpr.out_avals
+
+    def loop(self, params: dict[str, Any]) -> LoopForm:
+        test_consts, consts = params["counts"]
+        carries = len(params["body_jaxpr"].outvars)
+        return LoopForm(
+            params["body_jaxpr"], 0, False, consts, carries, params["cond_jaxpr"], test_consts
+        )
 
     def check_inner(self, *avals: ShapedArray, **params: Any) -> None:
         test, body = params["cond_jaxpr"], params["body_jaxpr"]

@@ -92,6 +92,9 @@ class LoopForm(NamedTuple):
         body: a jaxpr.
         length, reverse: how many times it runs, and whether from the last slices on.
         consts, carries: how many operands are constants, and carry.
+        test, test_consts: for a loop whose length (0 here) only shows as it runs, a jaxpr from
+            (constants of its own, carry) to whether it goes on, and how many operands, the first
+            ones, are these constants.
     """
 
     body: Any
@@ -99,6 +102,8 @@ class LoopForm(NamedTuple):
     reverse: bool
     consts: int
     carries: int
+    test: Any = None
+    test_consts: int = 0
 
 
 class Primitive:
@@ -215,7 +220,11 @@ class Primitive:
         return None
 
     def loop(self, params: dict[str, Any]) -> LoopForm | None:
-        """What runs again and again, for a primitive that is a loop of known length."""
+        """What runs again and again, for a primitive that is a loop."""
+        return None
+
+    def branches(self, params: dict[str, Any]) -> Any:
+        """The jaxprs of which one runs, for a primitive that chooses by its first operand."""
         return None
 
     def check_inner(self, *avals: ShapedArray, **params: Any) -> None:

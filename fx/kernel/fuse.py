@@ -27,7 +27,7 @@ MOST_LEVELS = 6
 # that has at least DEEP terms, or LONG where the result is too small to occupy all threads.
 DEEP, LONG, SMALL, MANY, PIECES = 8192, 1024, 1 << 16, 1 << 13, 8
 _FUSED = ("map", "reduce", "contract")
-ALONE = ("opaque", "loop")  # kinds of nodes that are no part of a kernel
+ALONE = ("opaque", "loop", "choice")  # kinds of nodes that are no part of a kernel
 
 
 def match(

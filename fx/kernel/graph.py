@@ -9,7 +9,8 @@
     reduce    a fold over some axes
     contract  a sum of products of two operands over some axes
     scatter   an array with elements updated at places that are data, one after another
-    loop      a graph of its own, run for each index of a leading axis
+    loop      a graph of its own, run for each index of a leading axis, or as long as a test holds
+    choice    one of several graphs, chosen by a number
     opaque    a call of a primitive's NumPy rule, for all that is not one of these
 
 A primitive's `lower` method uses the methods of `Graph`; the default is opaque.
@@ -178,6 +179,8 @@ class Loop(NamedTuple):
         consts, carry, xs: inputs of the body: the same each time, from the time before, slices.
         outputs: the new carry, then slices of stacked results; each is computed by a kernel.
         length, reverse: how many times, and whether from the last index on.
+        test: for a loop whose length (0 here) only shows as it runs, a branch that takes its own
+            constants, which come last among the loop's operands, then the carry.
     """
 
     graph: Graph
@@ -187,6 +190,15 @@ class Loop(NamedTuple):
     outputs: Sequence[Node]
     length: int
     reverse: bool
+    test: Branch | None = None
+
+
+class Branch(NamedTuple):
+    """A graph with its inputs, and outputs that are each computed by a kernel."""
+
+    graph: Graph
+    inputs: Sequence[Node]
+    outputs: Sequence[Node]
 
 
 class Node:
@@ -500,6 +512,19 @@ class Graph:
     ) -> list[Node]:
         """The results of a loop, of given shapes and dtypes: final carry, stacked results."""
         head = self._add("loop", (), BOOL, None, tuple(args), loop)
+        return [self._add("result", *t, i, (head,)) for i, t in enumerate(types)]
+
+    def choice(
+        self,
+        branches: Sequence[Branch],
+        args: Sequence[Node],
+        types: Sequence[tuple[Sequence[int], Any]],
+    ) -> list[Node]:
+        """The results of the branch that the first operand, an int32, is the number of.
+
+        The others are the inputs of all branches.
+        """
+        head = self._add("choice", (), BOOL, None, tuple(args), tuple(branches))
         return [self._add("result", *t, i, (head,)) for i, t in enumerate(types)]
 
     def again(self, node: Node, args: tuple[Node, ...]) -> Node:

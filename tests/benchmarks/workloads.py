@@ -2,6 +2,7 @@
 
     python tests/benchmarks/workloads.py LIB [NAME ...]     LIB: fx | jax | torch | torch-compile
     DEVICE=gpu python tests/benchmarks/workloads.py ...     on the GPU, with the large ones too
+    FIRST=1 python tests/benchmarks/workloads.py ...        the first result only
 
 Nothing is checked here but time. A line of JSON for each workload:
 {"name", "first_s" (trace, compile, run), "min_ms", "med_ms", "peak_mb"}.
@@ -22,6 +23,7 @@ import numpy as np
 from common import GPU
 
 BUDGET_S = 1.5
+FIRST = bool(os.environ.get("FIRST"))
 
 os.environ.setdefault("JAX_PLATFORMS", "cuda" if GPU else "cpu")
 os.environ.setdefault("FX_PLATFORM", "gpu" if GPU else "cpu")
@@ -32,6 +34,8 @@ def measure(name: str, run: Callable[[], Any], sync: Callable[[Any], Any]) -> di
     start = time.perf_counter()
     sync(run())
     first = time.perf_counter() - start
+    if FIRST:
+        return {"name": name, "first_s": round(first, 4), "peak_mb": _peak_mb()}
     sync(run())
     times: list[float] = []
     end = time.perf_counter() + BUDGET_S
@@ -39,14 +43,17 @@ def measure(name: str, run: Callable[[], Any], sync: Callable[[Any], Any]) -> di
         start = time.perf_counter()
         sync(run())
         times.append(time.perf_counter() - start)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "name": name,
         "first_s": round(first, 4),
         "min_ms": min(times) * 1e3,
         "med_ms": float(np.median(times)) * 1e3,
-        "peak_mb": round(peak),
+        "peak_mb": _peak_mb(),
     }
+
+
+def _peak_mb() -> int:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def main() -> None:

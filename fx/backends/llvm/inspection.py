@@ -49,7 +49,12 @@ class Inspection:
                 if isinstance(step.step, Run):
                     for depth, item in _nested(step.step.items):
                         if item.loop is not None:
-                            text = f"loop: {item.loop.count} times"
+                            times = "as long as its first kernels say"
+                            if item.loop.test is None:
+                                times = f"{item.loop.count} times"
+                            text = f"loop: {times}"
+                        elif item.choice is not None:
+                            text = f"one of {len(item.choice)} branches"
                         else:
                             text = _loops(item.kernel, count)
                             count += 1
@@ -127,8 +132,7 @@ class Inspection:
 def _nested(items: Sequence[Item], depth: int = 0) -> Iterator[tuple[int, Item]]:
     for item in items:
         yield depth, item
-        if item.loop is not None:
-            yield from _nested(item.loop.items, depth + 1)
+        yield from _nested(item.inner, depth + 1)
 
 
 def _indented(text: str, depth: int) -> str:
@@ -292,12 +296,14 @@ def _described(item: Item) -> tuple[str, dict[str, Any]]:
     names = list(dict.fromkeys(s.op for s in steps)) or [type(k).__name__.lower() for k in kernels]
     shown = " ".join(names[:6]) + (" ..." if len(names) > 6 else "")
     sources = list(dict.fromkeys(format_source(s.source) for s in steps if s.source is not None))
-    notes: dict[str, Any] = {"kind": "loop" if item.loop is not None else "kernel"}
+    kind = "loop" if item.loop is not None else "choice" if item.choice is not None else "kernel"
+    notes: dict[str, Any] = {"kind": kind}
     notes["source"] = sources[-1] if sources else "<unknown>"
     notes["lines"] = ", ".join(sources)
-    notes["bytes"] = sum(_traffic(k) for k in kernels) * (item.loop.count if item.loop else 1)
+    times = item.loop.count if item.loop is not None and item.loop.test is None else 1
+    notes["bytes"] = sum(_traffic(k) for k in kernels) * times
     notes["sizes"] = " x ".join(str(n) for k in kernels[:1] for n in getattr(k, "sizes", ()))
-    return f"loop of {shown}" if item.loop is not None else shown, notes
+    return shown if kind == "kernel" else f"{kind} of {shown}", notes
 
 
 def _traffic(kernel: Any) -> int:

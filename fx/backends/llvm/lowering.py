@@ -15,7 +15,7 @@ import numpy as np
 
 from fx.core.ir import Jaxpr, Literal
 from fx.kernel.fuse import storage
-from fx.kernel.graph import NATIVE, Graph, Loop, Node, Products, used
+from fx.kernel.graph import NATIVE, Branch, Graph, Loop, Node, Products, used
 from fx.kernel.products import contract
 from fx.passes import optimize
 from fx.transforms.dce import has_effects
@@ -67,8 +67,11 @@ class _Builder:
         types = [v.aval for v in eqn.outvars]
         many = eqn.primitive.multiple_results
         form = eqn.primitive.loop(eqn.params)
+        branches = eqn.primitive.branches(eqn.params)
         if form is not None:
             made = self.loop(form, operands, types)
+        elif branches is not None:
+            made = self.choice(branches, operands, types)
         else:
             made = eqn.primitive.lower(graph, operands, types if many else types[0], **eqn.params)
         if made is None:
@@ -78,15 +81,24 @@ class _Builder:
     # ------------------------------------------------------------------ loops
     def loop(self, form: Any, operands: Sequence[Node], types: Sequence[Any]) -> list[Node] | None:
         """The results of a loop; None if its body has parts that are not native."""
-        every = [*operands, *types]
-        if not form.length or any(t.dtype not in NATIVE or 0 in t.shape for t in every):
+        if (not form.length and form.test is None) or not _native([*operands, *types]):
             return None
+        tested, operands = operands[: form.test_consts], operands[form.test_consts :]
+        test, test_held = None, []
+        if form.test is not None:
+            made = self._branch(form.test)
+            if made is None:
+                return None
+            test, test_held = made
+            inputs = [*test.inputs[: form.test_consts], *(n for n, _ in test_held)]
+            inputs += test.inputs[form.test_consts :]
+            test = test._replace(inputs=inputs)
         inner = _Builder()
         inputs = [inner.graph.input(v.aval.shape, v.aval.dtype) for v in form.body.invars]
         fixed, carry, xs = split_list(inputs, form.consts, form.carries)
         inner.graph.lasting = {n.id for n in fixed}
         outputs = inner.run(form.body, inputs)
-        sums = _sums(carry, outputs)
+        sums = {} if form.test is not None else _sums(carry, outputs)
         # What is summed afterwards is no carry, but its factors are stacked, if they are not yet.
         kept = [i for i in range(len(outputs)) if i not in sums]
         factors = [f for p in sums.values() for f in (p.x, p.y) if f not in xs]
@@ -98,15 +110,15 @@ class _Builder:
         outer.update((n.id, o) for n, o in held)
         hoisted = self._hoist(inner.graph, outputs, outer, moving)
         wanted = used(outputs)
-        effects = [n for n in inner.graph.nodes if n.kind == "opaque" and n.attr]
-        if effects or any(n.id in wanted and n.kind == "opaque" for n in inner.graph.nodes):
+        if _has_calls(inner.graph, wanted):
             return None
         pairs = [*((n, outer[n.id]) for n in fixed), *held, *hoisted]
         pairs = [(n, o) for n, o in pairs if n.id in wanted]
         loop = Loop(
-            inner.graph, [n for n, _ in pairs], carry, xs, outputs, form.length, form.reverse
+            inner.graph, [n for n, _ in pairs], carry, xs, outputs, form.length, form.reverse, test
         )
         arrays = [*(o for _, o in pairs), *(outer[n.id] for n in (*carry, *xs))]
+        arrays += [*tested, *(o for _, o in test_held)]
         k, n = len(carry), len(kept)
         made = self.graph.loop(
             loop,
@@ -123,6 +135,50 @@ class _Builder:
             total = _product_of_all(self.graph, products, stacked, form.length)
             results[i] = total and self.graph.map("add", operands[form.consts + i], total)
         return None if any(r is None for r in results) else results
+
+    def choice(
+        self, branches: Sequence[Jaxpr], operands: Sequence[Node], types: Sequence[Any]
+    ) -> list[Node] | None:
+        """The results of one of several programs; None if not all of them are native."""
+        if not _native([*operands, *types]) or not types:
+            return None
+        index, *rest = operands
+        made, held = [], []
+        for jaxpr in branches:
+            branch = self._branch(jaxpr)
+            if branch is None:
+                return None
+            made.append(branch)
+            held += branch[1]
+        # Each branch has all operands for inputs, those that the others hold as well.
+        own = {n.id: n for n, _ in held}
+        full = [
+            b._replace(
+                inputs=[
+                    *b.inputs,
+                    *(n if n in [m for m, _ in mine] else b.graph.input(n.shape, n.dtype)
+                      for n in own.values()),
+                ]
+            )
+            for b, mine in made
+        ]  # fmt: skip
+        last = self.graph.constant(np.int32(len(branches) - 1))
+        number = self.graph.map("max", index, self.graph.constant(np.int32(0)))
+        number = number and self.graph.map("min", number, last)
+        if number is None:
+            return None
+        arrays = [self._array(a) for a in (*rest, *(o for _, o in held))]
+        return self.graph.choice(full, [number, *arrays], [(t.shape, t.dtype) for t in types])
+
+    def _branch(self, jaxpr: Jaxpr) -> tuple[Branch, list[tuple[Node, Node]]] | None:
+        """A program as a graph of its own, and the inputs that stand for constants it holds."""
+        inner = _Builder()
+        inputs = [inner.graph.input(v.aval.shape, v.aval.dtype) for v in jaxpr.invars]
+        outputs = _own_arrays(inner.graph, inner.run(jaxpr, inputs))
+        if _has_calls(inner.graph, used(outputs)):
+            return None
+        held = [(n, self.hold(value)) for n, value in inner.constants]
+        return Branch(inner.graph, inputs, outputs), held
 
     def _array(self, node: Node) -> Node:
         return self.graph.copy(node) if node.kind in ("view", "iota", "constant") else node
@@ -159,11 +215,21 @@ class _Builder:
         return outer[node.id]
 
 
+def _native(values: Sequence[Any]) -> bool:
+    """Whether all nodes or types are of native dtypes, and not empty."""
+    return all(t.dtype in NATIVE and 0 not in t.shape for t in values)
+
+
+def _has_calls(graph: Graph, wanted: set[int]) -> bool:
+    """Whether a graph has opaque nodes that are used, or have effects."""
+    return any(n.kind == "opaque" and (n.attr or n.id in wanted) for n in graph.nodes)
+
+
 def _closed(node: Node, outer: dict[int, Node]) -> bool:
     """Whether a node is made of what is known outside by native forms."""
     if node.id in outer:
         return True
-    if node.kind in ("input", "opaque", "result", "loop"):
+    if node.kind in ("input", "opaque", "result", "loop", "choice"):
         return False
     return all(_closed(a, outer) for a in node.args)
 

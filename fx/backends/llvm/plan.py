@@ -12,20 +12,39 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from fx.backends.llvm.runtime import MOST_ARRAYS
+from fx.backends.llvm.runtime import FOREVER, MOST_ARRAYS
 from fx.kernel.fuse import ALONE, Cluster, Fusion, storage
-from fx.kernel.graph import Graph, Loop, Node, contiguous, resolve
+from fx.kernel.graph import Branch, Graph, Loop, Node, contiguous, resolve
 from fx.kernel.loops import Affine, Kernel, Load, Step, make_kernel
 from fx.kernel.prefixes import Prefixes
 from fx.kernel.scatters import Scatters
 
 
 class Item(NamedTuple):
-    """A part of a run: a kernel on the arrays in `slots`, or a loop and all that it touches."""
+    """A part of a run: a kernel on the arrays in `slots`, or a loop and all that it touches.
+
+    Or a choice among blocks, by the number in the first slot.
+    """
 
     slots: list[int]
     kernel: Kernel | Prefixes | Scatters | None = None
     loop: Repeat | None = None
+    choice: list[Block] | None = None
+
+    @property
+    def inner(self) -> list[Item]:
+        """The items inside, in the order in which they are written."""
+        if self.loop is not None:
+            return [*(self.loop.test.items if self.loop.test else ()), *self.loop.items]
+        return [item for block in self.choice or () for item in block.items]
+
+
+class Block(NamedTuple):
+    """Items, and how pointers are set before them (see `Repeat`); `flag` holds a test's result."""
+
+    before: list[tuple[Any, ...]]
+    items: list[Item]
+    flag: int = -1
 
 
 class Repeat(NamedTuple):
@@ -33,12 +52,15 @@ class Repeat(NamedTuple):
 
     `before` and `after` (each time round) set pointers: ("set", slot, other, bytes beyond it),
     ("move", slot, other, bytes) copies memory, ("add", slot, bytes), ("swap", slot, other).
+    With a `test` it runs as long as that sets its flag; `finally_` comes after the last time.
     """
 
     count: int
     before: list[tuple[Any, ...]]
     items: list[Item]
     after: list[tuple[Any, ...]]
+    test: Block | None = None
+    finally_: Sequence[tuple[Any, ...]] = ()
 
 
 class Run:
@@ -161,18 +183,30 @@ def _copied(item: Item) -> tuple[int, int, int] | None:
 def _moved(item: Item, place: dict[int, int]) -> Item:
     """The item with its slots at other places."""
     slots = [place.get(s, s) for s in item.slots]
-    if item.loop is None:
-        return item._replace(slots=slots)
 
-    def pointers(steps: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    def pointers(steps: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         return [
             (op, *(place.get(s, s) for s in rest[: POINTERS[op]]), *rest[POINTERS[op] :])
             for op, *rest in steps
         ]
 
-    before, after = pointers(item.loop.before), pointers(item.loop.after)
-    items = [_moved(i, place) for i in item.loop.items]
-    return Item(slots, None, item.loop._replace(before=before, items=items, after=after))
+    def block(b: Block) -> Block:
+        items = [_moved(i, place) for i in b.items]
+        return Block(pointers(b.before), items, place.get(b.flag, b.flag))
+
+    loop, choice = item.loop, item.choice
+    if loop is not None:
+        loop = Repeat(
+            loop.count,
+            pointers(loop.before),
+            [_moved(i, place) for i in loop.items],
+            pointers(loop.after),
+            block(loop.test) if loop.test is not None else None,
+            pointers(loop.finally_),
+        )
+    if choice is not None:
+        choice = [block(b) for b in choice]
+    return Item(slots, item.kernel, loop, choice)
 
 
 POINTERS = {"set": 2, "move": 2, "add": 1, "swap": 2}  # how many operands are slots
@@ -234,7 +268,9 @@ class Plan:
             if current is None:
                 current = Run()
                 self.todo.append(Todo(current, [], []))
-            if cluster.nodes[0].kind in ALONE:
+            if cluster.nodes[0].kind == "choice":
+                self._choice(cluster.nodes[0], current)
+            elif cluster.nodes[0].kind in ALONE:
                 self._loop(cluster.nodes[0], current)
             else:
                 self._native(cluster, current)
@@ -290,14 +326,14 @@ class Plan:
     def _loop(self, head: Node, run: Run) -> None:
         """A loop as a part of a run."""
         loop: Loop = head.attr
-        inner = Plan(loop.graph, loop.outputs, self.slots, (self.scope, head.id))
-        body = inner.todo[0].step if inner.todo else Run()
+        inner, body = self._inside(loop.graph, loop.outputs, head.id)
         args = [self.slot(storage(n)) for n in head.args]
         self._given(args, run)
         n, k = len(loop.consts), len(loop.carry)
         before: list[tuple[Any, ...]] = []
         after: list[tuple[Any, ...]] = []
         touched = list(args)
+        at_last: list[tuple[Any, ...]] = []
         for node, there in zip(loop.consts, args[:n], strict=True):
             before.append(("set", inner.slot(node), there, 0))
         stays = self._in_place(loop, inner, body)
@@ -309,6 +345,7 @@ class Plan:
             if i in stays:
                 run.new.append((results[i], new.shape, new.dtype))
                 before.append(("move", results[i], args[n + i], size))
+                before.append(("set", inner.slot(node), results[i], 0))
                 before.append(("set", inner.slot(new), results[i], 0))
                 outside.add(inner.slot(new))
                 continue
@@ -316,14 +353,20 @@ class Plan:
             run.raw.append((spare, size))
             run.new.append((results[i], new.shape, new.dtype))
             touched.append(spare)
+            old, made = inner.slot(node), inner.slot(new)
             # After the last time the carry must be in the result.
             start, other = (spare, results[i]) if loop.length % 2 else (results[i], spare)
-            old, made = inner.slot(node), inner.slot(new)
+            if loop.test is not None:  # then it is copied there
+                start = self.slot(("start", head.id, i))
+                other = spare
+                run.raw.append((start, size))
+                touched.append(start)
+                at_last.append(("move", results[i], old, size))
             before += [("move", start, args[n + i], size), ("set", old, start, 0)]
             before.append(("set", made, other, 0))
             after.append(("swap", old, made))
             outside.add(made)
-        stacked = [*zip(loop.xs, args[n + k :], strict=True)]
+        stacked = [*zip(loop.xs, args[n + k :], strict=False)]
         for node, result in zip(loop.outputs[k:], results[k:], strict=True):
             run.new.append((result, (loop.length, *node.shape), node.dtype))
             stacked.append((node, result))
@@ -333,12 +376,16 @@ class Plan:
             start = (loop.length - 1) * size if loop.reverse else 0
             before.append(("set", inner.slot(node), there, start))
             after.append(("add", inner.slot(node), -size if loop.reverse else size))
-        local = {s for s, *_ in body.new if s not in outside}
-        body.new = [row for row in body.new if row[0] in local]
-        body.share(local, self.slots)
-        run.raw += body.raw
-        touched += [s for s, _ in body.raw]
-        run.items.append(Item(touched, None, Repeat(loop.length, before, body.items, after)))
+        touched += self._settle(body, outside, run)
+        test = None
+        if loop.test is not None:
+            own = len(loop.test.inputs) - k
+            there = [*args[len(args) - own :], *(inner.slot(c) for c in loop.carry)]
+            test, more = self._block(loop.test, there, [], (head.id, "test"), run)
+            touched += more
+        count = loop.length if loop.test is None else FOREVER
+        repeat = Repeat(count, before, body.items, after, test, at_last)
+        run.items.append(Item(touched, None, repeat))
 
     @staticmethod
     def _in_place(loop: Loop, inner: Plan, body: Run) -> set[int]:
@@ -354,6 +401,55 @@ class Plan:
             body.items, lambda old, new, size: made.get(old) == (new, size)
         )
         return {i for i, (old, _) in enumerate(carries) if inner.slot(old) in gone}
+
+    def _choice(self, head: Node, run: Run) -> None:
+        """A choice among programs as a part of a run."""
+        args = [self.slot(storage(n)) for n in head.args]
+        self._given(args, run)
+        branches: tuple[Branch, ...] = head.attr
+        results = []
+        for i, node in enumerate(branches[0].outputs):
+            results.append(self.slot((head.id, i)))
+            run.new.append((results[i], node.shape, node.dtype))
+        touched, blocks = [*args, *results], []
+        for i, branch in enumerate(branches):
+            block, more = self._block(branch, args[1:], results, (head.id, i), run)
+            blocks.append(block)
+            touched += more
+        run.items.append(Item(touched, None, None, blocks))
+
+    def _inside(self, graph: Graph, outputs: Sequence[Node], key: Any) -> tuple[Plan, Run]:
+        """The plan of a graph inside, and its only run."""
+        inner = Plan(graph, outputs, self.slots, (self.scope, key))
+        return inner, inner.todo[0].step if inner.todo else Run()
+
+    def _settle(self, body: Run, outside: set[int], run: Run) -> list[int]:
+        """Give a run inside memory for all that it makes but what is outside; its slots."""
+        local = {s for s, *_ in body.new if s not in outside}
+        body.new = [row for row in body.new if row[0] in local]
+        body.share(local, self.slots)
+        run.raw += body.raw
+        return [s for s, _ in body.raw]
+
+    def _block(
+        self, branch: Branch, args: Sequence[int], results: Sequence[int], key: Any, run: Run
+    ) -> tuple[Block, list[int]]:
+        """A graph inside on arrays in slots, and the memory that it needs.
+
+        Without slots for results, the first one, a bool, is the block's flag.
+        """
+        inner, body = self._inside(branch.graph, branch.outputs, key)
+        before = [("set", inner.slot(n), a, 0) for n, a in zip(branch.inputs, args, strict=True)]
+        outside = set()
+        for node, there in zip(branch.outputs, results, strict=False):
+            before.append(("set", inner.slot(node), there, 0))
+            outside.add(inner.slot(node))
+        flag = -1 if results else inner.slot(branch.outputs[0])
+        if flag >= 0:  # its own memory, which is not shared: it is read after the kernels
+            body.new = [row for row in body.new if row[0] != flag]
+            run.raw.append((flag, 1))
+        touched = self._settle(body, outside, run)
+        return Block(before, body.items, flag), [*touched, *([flag] if flag >= 0 else [])]
 
     def _opaque(self, node: Node) -> None:
         eqn = node.op

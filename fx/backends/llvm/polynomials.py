@@ -1,9 +1,8 @@
 """Transcendental functions of float32 vectors in straight-line code.
 
-Each is a range reduction and a polynomial or rational approximation. Coefficients are those of
-Cephes (Moshier, single precision) for exp, log, sin and cos, a minimax rational for erf, and fits
-of `function_tables`; the tests hold each against float64 and state its error in units in the last
-place. What is not here is computed in float64, by `exponentials` and `trigonometry`.
+Each is a range reduction and a polynomial or quotient of `function_tables`; the tests hold each
+against float64 and state its error in units in the last place. What is not here is computed in
+float64, by `exponentials` and `trigonometry`.
 """
 
 from __future__ import annotations
@@ -45,15 +44,7 @@ def _exp_parts(b: Builder, x: Value) -> tuple[Value, Value, Value]:
     whole, n = _rounded(b, b.mul(x, b.like(x, math.log2(math.e))))
     r = b.fma(whole, b.like(x, -0.693359375), x)
     r = b.fma(whole, b.like(x, 2.12194440e-4), r)
-    q = b.polynomial(
-        r,
-        1.9875691500e-4,
-        1.3981999507e-3,
-        8.3334519073e-3,
-        4.1665795894e-2,
-        1.6666665459e-1,
-        5.0000001201e-1,
-    )
+    q = exponentials.table(b, r, tables.EXP_SINGLE)
     return n, r, b.fma(b.mul(r, r), q, r)
 
 
@@ -100,18 +91,7 @@ def expm1(b: Builder, x: Value) -> Value:
 def _log(b: Builder, e: Value, r: Value) -> Value:
     """log(2**e * (1 + r))."""
     z = b.mul(r, r)
-    q = b.polynomial(
-        r,
-        7.0376836292e-2,
-        -1.1514610310e-1,
-        1.1676998740e-1,
-        -1.2420140846e-1,
-        1.4249322787e-1,
-        -1.6668057665e-1,
-        2.0000714765e-1,
-        -2.4999993993e-1,
-        3.3333331174e-1,
-    )
+    q = exponentials.table(b, r, tables.LOG1P_SINGLE)
     y = b.mul(b.mul(z, r), q)
     y = b.fma(e, b.like(r, -2.12194440e-4), y)
     y = b.fma(z, b.like(r, -0.5), y)
@@ -155,26 +135,10 @@ def tanh(b: Builder, x: Value) -> Value:
 
 
 def erf(b: Builder, x: Value) -> Value:
-    c = _limit(b, x, -4.0, 4.0)
+    c = _limit(b, x, -3.92, 3.92)  # beyond, it rounds to one
     z = b.mul(c, c)
-    p = b.polynomial(
-        z,
-        -2.72614225801306e-10,
-        2.77068142495902e-08,
-        -2.10102402082508e-06,
-        -5.69250639462346e-05,
-        -7.34990630326855e-04,
-        -2.95459980854025e-03,
-        -1.60960333262415e-02,
-    )
-    q = b.polynomial(
-        z,
-        -1.45660718464996e-05,
-        -2.13374055278905e-04,
-        -1.68282697438203e-03,
-        -7.37332916720468e-03,
-        -1.42647390514189e-02,
-    )
+    p = exponentials.table(b, z, tables.ERF_NUMERATOR_SINGLE)
+    q = exponentials.table(b, z, tables.ERF_DENOMINATOR_SINGLE)
     return b.mul(c, b.div(p, q))  # c * p may be subnormal
 
 
@@ -189,9 +153,9 @@ def _sine(b: Builder, x: Value, shift: int) -> Value:
                b.like(wide, 2.0**31)), quarter, b.like(wide, 0.0)), I64)  # fmt: skip
     n = b.cast("trunc", b.binary("add", n, b.like(n, shift)), I32)
     z = b.mul(r, r)
-    s = b.polynomial(z, -1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
+    s = exponentials.table(b, z, tables.SIN_SINGLE)
     s = b.fma(b.mul(z, r), s, r)
-    c = b.polynomial(z, 2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
+    c = exponentials.table(b, z, tables.COS_SINGLE)
     c = b.fma(b.mul(z, z), c, b.fma(z, b.like(z, -0.5), b.like(z, 1.0)))
     odd = b.compare("icmp ne", b.binary("and", n, b.like(n, 1)), b.like(n, 0))
     y = b.select(odd, c, s)

@@ -15,7 +15,7 @@ import numpy as np
 from fx.backends.llvm import codegen, engine
 from fx.backends.llvm.lowering import build_graph
 from fx.backends.llvm.memory import maker
-from fx.backends.llvm.plan import POINTERS, Item, Plan, Run, Slots
+from fx.backends.llvm.plan import POINTERS, Item, Plan, Repeat, Run, Slots
 from fx.backends.llvm.runtime import READY, TASK, Words, runtime
 from fx.core.ir import Jaxpr
 from fx.core.primitive import P
@@ -122,8 +122,8 @@ def kernels_of(items: Sequence[Item]) -> Iterator[Kernel | Prefixes]:
     for item in items:
         if item.kernel is not None:
             yield item.kernel
-        elif item.loop is not None:
-            yield from kernels_of(item.loop.items)
+        else:
+            yield from kernels_of(item.inner)
 
 
 def written(
@@ -136,10 +136,30 @@ def written(
             grain = max(1, TASK // units.cost)
             words.kernel(next(addresses), units.count, grain, [position(s) for s in item.slots])
         elif item.loop is not None:
-            _pointers(words, item.loop.before, position)
-            with words.loop(item.loop.count):
-                written(words, item.loop.items, position, addresses)
-                _pointers(words, item.loop.after, position)
+            _written_loop(words, item.loop, position, addresses)
+        else:
+            for i, block in enumerate(item.choice or ()):
+                jump = words.unless(position(item.slots[0]), i)
+                _pointers(words, block.before, position)
+                written(words, block.items, position, addresses)
+                words.here(jump)
+
+
+def _written_loop(
+    words: Words, loop: Repeat, position: Callable[[int], int], addresses: Iterator[int]
+) -> None:
+    jump = None
+    _pointers(words, loop.before, position)
+    with words.loop(loop.count):
+        if loop.test is not None:
+            _pointers(words, loop.test.before, position)
+            written(words, loop.test.items, position, addresses)
+            jump = words.stop(position(loop.test.flag))
+        written(words, loop.items, position, addresses)
+        _pointers(words, loop.after, position)
+    if jump is not None:
+        words.here(jump)
+    _pointers(words, loop.finally_, position)
 
 
 def _pointers(

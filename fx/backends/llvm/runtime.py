@@ -6,7 +6,8 @@ given a tuple of ndarrays, the first of which holds a program of 64-bit words: t
 of pointers, whether to release the interpreter lock, and steps. The table begins with the
 addresses of the other ndarrays' data, which it reads out of them (that costs nothing beside what
 Python would take). If one of them is not aligned or not in row-major order, it returns False, and
-else does what the steps say and returns True:
+else does what the steps say and returns True. Loops look for signals from time to time, so that
+an endless one can be interrupted:
 
     0                                       end
     1, address, units, grain, n, n indices  run a kernel on pointers of the table
@@ -16,10 +17,11 @@ else does what the steps say and returns True:
     5, a, b                                 exchange two pointers
     6, depth                                begin a loop
     7, depth, count, words                  unless it ran `count` times, go so many words on
+    8, a, number, words                     unless the int32 at pointer a is this, go on there
+    9, a, words                             unless the byte at pointer a is 1, go on there
 
-A kernel of several tasks
-is shared by the threads: each takes the next task until none is left. Which thread takes which
-is left open, since no result depends on it.
+A kernel of several tasks is shared by the threads: each takes the next task until none is left.
+Which thread takes which is left open, since no result depends on it.
 """
 
 from __future__ import annotations
@@ -72,6 +74,8 @@ declare i64 @llvm.smin.i64(i64, i64)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare ptr @PyBool_FromLong(i64)
 declare ptr @PyEval_SaveThread()
+declare i32 @PyErr_CheckSignals()
+declare i64 @llvm.readcyclecounter()
 declare void @PyEval_RestoreThread(ptr)
 
 define internal void @work() {
@@ -241,6 +245,7 @@ entry:
   %items = getelementptr ptr, ptr %first, i64 1
   %table = alloca ptr, i64 %size
   %thread = alloca ptr
+  %checked = alloca i64
   %counts = alloca i64, i64 DEEPEST
   %space = alloca ptr, i64 MOST
   br label %table_head
@@ -285,7 +290,9 @@ end:
 
 next:
   %at = phi ptr [%steps, %start], [%steps, %unlock], [%kernel_end, %go], [%p4, %set], [%p4, %move],
-      [%p3, %step], [%p3, %swap], [%p2, %begin], [%jump, %again]
+      [%p3, %step], [%p3, %swap], [%p2, %begin], [%jump, %again],
+      [%jump, %signals_go], [%jump, %signals_unlock], [%unless_jump, %unless],
+      [%while_jump, %while]
   %op = load i64, ptr %at
   %p1 = getelementptr i64, ptr %at, i64 1
   %p2 = getelementptr i64, ptr %at, i64 2
@@ -300,6 +307,8 @@ next:
     i64 5, label %swap
     i64 6, label %begin
     i64 7, label %again
+    i64 8, label %unless
+    i64 9, label %while
   ]
 
 kernel:
@@ -373,6 +382,11 @@ begin:
   %begin_depth = load i64, ptr %p1
   %begin_p = getelementptr i64, ptr %counts, i64 %begin_depth
   store i64 0, ptr %begin_p
+  %begin_cycle = call i64 @llvm.readcyclecounter()
+  %begin_checked = load i64, ptr %checked
+  %begin_outermost = icmp eq i64 %begin_depth, 0
+  %begin_since = select i1 %begin_outermost, i64 %begin_cycle, i64 %begin_checked
+  store i64 %begin_since, ptr %checked
   br label %next
 
 again:
@@ -386,12 +400,62 @@ again:
   %again_more = icmp slt i64 %again_new, %again_times
   %again_to = getelementptr i64, ptr %at, i64 %again_back
   %jump = select i1 %again_more, ptr %again_to, ptr %p4
+  %again_cycle = call i64 @llvm.readcyclecounter()
+  %again_checked = load i64, ptr %checked
+  %again_passed = sub i64 %again_cycle, %again_checked
+  %again_long = icmp ugt i64 %again_passed, 500000000
+  br i1 %again_long, label %signals, label %next
+
+; Now and then a loop looks whether the user wants to interrupt it.
+signals:
+  store i64 %again_cycle, ptr %checked
+  br i1 %release, label %signals_lock, label %signals_check
+signals_lock:
+  %signals_held = load ptr, ptr %thread
+  call void @PyEval_RestoreThread(ptr %signals_held)
+  br label %signals_check
+signals_check:
+  %signals_result = call i32 @PyErr_CheckSignals()
+  %signals_raised = icmp ne i32 %signals_result, 0
+  br i1 %signals_raised, label %raise, label %signals_go
+raise:
+  ret ptr null
+signals_go:
+  br i1 %release, label %signals_unlock, label %next
+signals_unlock:
+  %signals_saved = call ptr @PyEval_SaveThread()
+  store ptr %signals_saved, ptr %thread
+  br label %next
+
+unless:
+  %unless_of = load i64, ptr %p1
+  %unless_number = load i64, ptr %p2
+  %unless_forward = load i64, ptr %p3
+  %unless_p = getelementptr ptr, ptr %table, i64 %unless_of
+  %unless_at = load ptr, ptr %unless_p
+  %unless_value = load i32, ptr %unless_at
+  %unless_wide = sext i32 %unless_value to i64
+  %unless_same = icmp eq i64 %unless_wide, %unless_number
+  %unless_to = getelementptr i64, ptr %at, i64 %unless_forward
+  %unless_jump = select i1 %unless_same, ptr %p4, ptr %unless_to
+  br label %next
+
+while:
+  %while_of = load i64, ptr %p1
+  %while_forward = load i64, ptr %p2
+  %while_p = getelementptr ptr, ptr %table, i64 %while_of
+  %while_at = load ptr, ptr %while_p
+  %while_value = load i8, ptr %while_at
+  %while_on = icmp ne i8 %while_value, 0
+  %while_to = getelementptr i64, ptr %at, i64 %while_forward
+  %while_jump = select i1 %while_on, ptr %p3, ptr %while_to
   br label %next
 }
 """
 
 MOST_ARRAYS = 256
 DEEPEST = 16  # loops inside one another
+FOREVER = (1 << 63) - 1  # times that a loop runs which only its test ends
 # Tasks of about this many elements keep every thread busy and cost little to hand out; a kernel
 # of fewer than two tasks stays on the calling thread.
 TASK = 32768
@@ -501,6 +565,21 @@ class Words:
         self.times = outside
         self.depth -= 1
         self.flat += [7, self.depth, count, start - len(self.flat)]
+
+    def unless(self, pointer: int, number: int) -> int:
+        """Where to go on if an int32 is another number is to be told by `here`."""
+        self.flat += [8, pointer, number, 0]
+        return len(self.flat) - 4
+
+    def stop(self, pointer: int) -> int:
+        """Where to go on if a flag is not set is to be told by `here`."""
+        self.flat += [9, pointer, 0]
+        return len(self.flat) - 3
+
+    def here(self, jump: int) -> None:
+        """What is written next is where a jump goes."""
+        last = jump + (3 if self.flat[jump] == 8 else 2)
+        self.flat[last] = len(self.flat) - jump
 
     def array(self, size: int) -> np.ndarray:
         """The program, for a table of `size` pointers."""
