@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fx.backends.llvm import scalar
-from fx.backends.llvm.builder import I32, I64, Builder, Value, memory_type, type_name
+from fx.backends.llvm.builder import BOOL, I32, I64, Builder, Value, memory_type, type_name
 from fx.backends.llvm.units import Units
 from fx.kernel.loops import Index, Load, Number, Ref, Step
 from fx.kernel.scatters import Axis, Scatters
@@ -76,6 +76,22 @@ def starts(w: Any) -> tuple[list[str], dict[int, tuple[str, Value | None]]]:
     }
 
 
+def _each(w: Any, array: int, where: str, offsets: Value, dtype: np.dtype) -> Value:
+    """Elements at offsets, lane by lane: two or three times as fast as a gather on AMD's cores."""
+    b, n = w.b, offsets.lanes
+    one, wide = memory_type(dtype, 1), memory_type(dtype, n)
+    pointer, whole = w.pointer(array, one, where), "poison"
+    index = type_name(offsets.dtype, 1)
+    for i in range(n):
+        at = b.integer(f"extractelement {offsets.type} {offsets.text}, i32 {i}")
+        place = b.integer(f"getelementptr inbounds {one}, ptr {pointer}, {index} {at}")
+        x = b.integer(f"load {one}, ptr {place}, align {dtype.itemsize}")
+        whole = b.integer(f"insertelement {wide} {whole}, {one} {x}, i32 {i}")
+    if dtype == BOOL:
+        return b.emit(f"icmp ne {wide} {whole}, zeroinitializer", BOOL, n)
+    return Value(whole, dtype, n)
+
+
 def taken(w: Any, s: Step) -> Value:
     """Elements where columns say."""
     b = w.b
@@ -105,7 +121,9 @@ def taken(w: Any, s: Step) -> Value:
             lanes = np.arange(b.lanes) * step
             text = ", ".join(f"{type_name(kind, 1)} {i}" for i in lanes)
             offsets = b.binary("add", offsets, Value(f"<{text}>", kind, b.lanes))
-        y = w.gather(load.array, where, f"{offsets.type} {offsets.text}", s.dtype)
+            if w.mask is not None:  # lanes beyond the end see what the first one might
+                offsets = b.select(w.mask, offsets, b.like(offsets, 0))
+        y = _each(w, load.array, where, offsets, s.dtype)
     elif not step:
         y = b.splat(w.fetch(load.array, where, s.dtype, None, 1), b.lanes)
     elif step == 1:
