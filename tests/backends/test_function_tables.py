@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("mpmath")
 tables = pytest.importorskip("fx.backends.llvm.function_tables")
 
-from tests.ops.numerics.test_special_tables import fit, mp, scaled_erfc  # noqa: E402
+from tests.ops.numerics.test_special_tables import erf_over_x, fit, mp, scaled_erfc  # noqa: E402
 
 THIRD = mp.mpf(1) / 3
 HALF_OCTAVE = mp.log(2) / 2
@@ -28,6 +28,7 @@ exp_rest = smooth(lambda x, _: (mp.expm1(x) - x) / x**2, THIRD * 3 / 2)
 exp2_slope = smooth(lambda x, _: mp.expm1(x * mp.log(2)) / x, mp.log(2))
 log_rest = smooth(lambda x, r: (2 * mp.atanh(r) / r - 2) / x, 2 * THIRD)
 log_tail = smooth(lambda x, r: ((2 * mp.atanh(r) / r - 2) / x - 2 * THIRD) / x, mp.mpf(2) / 5)
+log1p_rest = smooth(lambda x, _: (mp.log1p(x) - x + x**2 / 2) / x**3, THIRD)
 sin_rest = smooth(lambda x, r: (mp.sin(r) / r - 1) / x, -THIRD / 2)
 cos_rest = smooth(lambda x, r: (mp.cos(r) - 1 + x / 2) / x**2, THIRD / 8)
 asin_rest = smooth(lambda x, r: (mp.asin(r) / r - 1) / x, THIRD / 2)
@@ -50,11 +51,12 @@ FITS = {
     "EXP2_SINGLE": (*EXP2, 6),
     "LOG": (*LOG, 6),
     "LOG_SINGLE": (*LOG, 4),
+    "LOG1P_SINGLE": (log1p_rest, (mp.sqrt(0.5) - 1) * MORE, (mp.sqrt(2) - 1) * MORE, 0, 8),
     "LOG_TAIL": (log_tail, 0, ATANH_END * MORE, 0, 7),
     "SIN": (*SIN, 6),
     "SIN_SINGLE": (*SIN, 3),
     "COS": (*COS, 5),
-    "COS_SINGLE": (*COS, 3),
+    "COS_SINGLE": (*COS, 2),
     "ASIN": (*ASIN, 12),
     "ASIN_SINGLE": (*ASIN, 5),
     "ATAN": (*ATAN, 10),
@@ -64,6 +66,30 @@ FITS = {
     "ERFC_TAIL_SINGLE": (scaled_erfc, mp.mpf(-5) / 7, mp.mpf(5) / 9, 0, 10),
     "CBRT": (lambda x: x**-THIRD, mp.sqrt(0.5), mp.sqrt(2), 1, 4),
 }
+
+
+def quotient(function, low, high, above, below):
+    """Numerator and denominator, the latter's constant 1, that interpolate a function likewise."""
+    count = above + below + 1
+    middle, half = mp.mpf(low + high) / 2, mp.mpf(high - low) / 2
+    nodes = [middle + half * mp.cos((k + mp.mpf(1) / 2) * mp.pi / count) for k in range(count)]
+    values = [function(x) for x in nodes]
+    rows = [
+        [*(x**j for j in range(above + 1)), *(-v * x ** (j + 1) for j in range(below))]
+        for x, v in zip(nodes, values, strict=True)
+    ]
+    result = [float(c) for c in mp.lu_solve(mp.matrix(rows), mp.matrix(values))]
+    return tuple(result[: above + 1]), (1.0, *result[above + 1 :])
+
+
+def erf_quotient():
+    return quotient(lambda x: 1 + erf_over_x(x), 0, mp.mpf("3.92") ** 2, 6, 5)
+
+
+def test_error_function():
+    numerator, denominator = erf_quotient()
+    assert pytest.approx(numerator, rel=1e-15) == tables.ERF_NUMERATOR_SINGLE
+    assert pytest.approx(denominator, rel=1e-15) == tables.ERF_DENOMINATOR_SINGLE
 
 
 @pytest.mark.parametrize("name", FITS)
@@ -90,8 +116,10 @@ def test_constants_in_parts():
 
 
 if __name__ == "__main__":
-    for name, arguments in FITS.items():
+    results = {name: fit(*arguments) for name, arguments in FITS.items()}
+    results["ERF_NUMERATOR_SINGLE"], results["ERF_DENOMINATOR_SINGLE"] = erf_quotient()
+    for name, coefficients in results.items():
         print(f"{name} = (")
-        for coefficient in fit(*arguments):
+        for coefficient in coefficients:
             print(f"    {coefficient!r},")
         print(")")
