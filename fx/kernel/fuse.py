@@ -13,7 +13,8 @@ import heapq
 import math
 from collections.abc import Iterable, Sequence
 
-from fx.kernel.graph import PLACED, Contraction, Graph, Node, resolve, used
+from fx.kernel.graph import Contraction, Graph, Node, resolve, used
+from fx.kernel.vocabulary import PLACED
 
 # A reduction of at least this many elements into few rows is cut into chunks that run in parallel
 # (and whose partial results are folded in a fixed order, whatever the number of threads).

@@ -30,84 +30,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fx.dtypes import key_dtype
-
-# Scalar operations, named as the primitives are. Operands and result share a dtype, except for
-# comparisons (a bool result), select (a bool first operand) and convert.
-ARITHMETIC = frozenset(("add", "sub", "mul", "neg", "max", "min", "square", "abs", "sign"))
-REAL_ONLY = frozenset(
-    [
-        "div",
-        "sqrt",
-        "rsqrt",
-        "exp",
-        "exp2",
-        "log",
-        "log1p",
-        "expm1",
-        "logistic",
-        "sin",
-        "cos",
-        "tan",
-        "tanh",
-        "sinh",
-        "cosh",
-        "asin",
-        "acos",
-        "atan",
-        "asinh",
-        "acosh",
-        "atanh",
-        "cbrt",
-        "floor",
-        "ceil",
-        "round_even",
-        "round_away",
-        "pow",
-        "atan2",
-        "erf",
-        "erfc",
-        "rem",
-        "fma",
-        "nextafter",
-        "erf_inv",
-        "lgamma",
-        "logaddexp",
-        "digamma",
-    ]
-)
-# Functions of float32 whose every rounding is fixed.
-PORTABLE = frozenset(f"portable_{f}" for f in ("log", "log1p", "exp", "erf", "erf_inv"))
-COMPARISONS = frozenset(("eq", "ne", "lt", "le", "gt", "ge"))
-BITS = frozenset(("and", "or", "xor", "not"))
-COUNTS = frozenset(("population_count", "clz"))
-# A random key is a scalar of two words: made of them, taken apart, and a counter (such a pair too)
-# enciphered with one.
-KEYS = frozenset(("pair", "first_word", "second_word", "threefry"))
-SHIFTS = frozenset(("shift_left", "shift_right_arithmetic", "shift_right_logical"))
-
-FLOATS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
-INTEGERS = frozenset(np.dtype(f"{k}{n}") for k in ("int", "uint") for n in (8, 16, 32, 64))
-BOOL = np.dtype(bool)
-KEY, WORD = key_dtype, np.dtype(np.uint32)
-NATIVE = FLOATS | INTEGERS | {BOOL, KEY}
-
-
-# Maps whose first operand is loaded from memory elsewhere than at their own index.
-PLACED = frozenset(("pad", "take"))
+from fx.kernel.views import View, compose, contiguous, identity_view, inverse, inverted, merging
+from fx.kernel.vocabulary import BOOL, COMPARISONS, INTEGERS, KEY, NATIVE, has
 
 _MOST_PARTS = 16  # that are joined by looking at each
-
-
-class View(NamedTuple):
-    """Which element of an operand each index of a result sees.
-
-    The index along an axis of the operand is its offset, plus step * index of the result for each
-    (axis of the result, step) among its terms.
-    """
-
-    terms: tuple[tuple[tuple[int, int], ...], ...]
-    offsets: tuple[int, ...]
 
 
 class Arrangement(NamedTuple):
@@ -266,7 +192,7 @@ class Graph:
     def map(self, op: str, *args: Node, dtype: Any = None, attr: Any = None) -> Node | None:
         """A scalar operation on each element, or None if the dialect lacks it for these dtypes."""
         first = args[-1].dtype
-        if any(a.dtype not in NATIVE for a in args) or not _has(op, args[0].dtype, first):
+        if any(a.dtype not in NATIVE for a in args) or not has(op, args[0].dtype, first):
             return None
         shape = next((a.shape for a in args if a.shape), ())
         if dtype is None:
@@ -301,7 +227,7 @@ class Graph:
         node = self.look(x, shape, terms, tuple(offsets or (0,) * n))
         how = x.arranged or (_itself(x) if x.fluid else None)
         if node is not None and how is not None:
-            place = _inverse(x.shape, node.shape, node.attr)
+            place = inverse(x.shape, node.shape, node.attr)
             if place is not None:
                 chain = (*how.chain, ("view", node.shape, tuple(axes)))
                 node.arranged = Arrangement(how.base, compose(how.place, place), chain)
@@ -332,7 +258,7 @@ class Graph:
             x = self.copy(x)
         node = self._add("reshape", shape, x.dtype, None, (x,))
         if how is not None:
-            place = _merging(x.shape, node.shape)
+            place = merging(x.shape, node.shape)
             if place is not None:
                 chain = (*how.chain, ("reshape", node.shape))
                 node.arranged = Arrangement(how.base, compose(how.place, place), chain)
@@ -383,7 +309,7 @@ class Graph:
             return x
         base, order = self.layout(x)
         if order is not None:
-            turned = self.pad(base, fill, *([p[i] for i in _inverted(order)] for p in (low, high)))
+            turned = self.pad(base, fill, *([p[i] for i in inverted(order)] for p in (low, high)))
             return turned and self.ordered(turned, order)
         if resolve(x)[0].kind in ("iota", "constant"):
             x = self.copy(x)
@@ -398,7 +324,7 @@ class Graph:
 
     def prefixes(self, op: str, x: Node, axis: int, reverse: bool) -> Node | None:
         """Folds of all prefixes (of all suffixes, if `reverse`) along an axis."""
-        if x.dtype not in NATIVE or not _has(op, x.dtype, x.dtype):
+        if x.dtype not in NATIVE or not has(op, x.dtype, x.dtype):
             return None
         if op in ("add", "mul") and x.dtype == BOOL:
             return None
@@ -415,7 +341,7 @@ class Graph:
             return parts[0]
         base, order = self.layout(parts[0])
         if order is not None:
-            inverse = _inverted(order)
+            inverse = inverted(order)
             shapes = [[p.shape[i] for i in inverse] for p in parts]
             turned = [self.view(p, s, order) for p, s in zip(parts, shapes, strict=True)]
             whole = self.join([base, *(t for t in turned[1:] if t is not None)], order[axis])
@@ -478,7 +404,7 @@ class Graph:
         """
         if x.dtype not in NATIVE or any(c.dtype not in INTEGERS for c in columns):
             return None
-        if op != "set" and not _has(op, x.dtype, x.dtype):
+        if op != "set" and not has(op, x.dtype, x.dtype):
             return None
         fresh = self._add("map", x.shape, x.dtype, "fresh", (x,))
         args = (fresh, self._held(updates), *(self._held(c) for c in columns))
@@ -550,7 +476,7 @@ class Graph:
     def ordered(self, x: Node, order: Sequence[int]) -> Node:
         """The fluid node `x` with its axes in another order: axis i is axis order[i] of `x`."""
         x.fluid = True
-        inverse = _inverted(order)
+        inverse = inverted(order)
         node = self.view(x, tuple(x.shape[i] for i in order), inverse)
         assert node is not None
         return node
@@ -589,28 +515,6 @@ class Graph:
         return [self._add("result", t.shape, t.dtype, i, (head,)) for i, t in enumerate(types)]
 
 
-def _has(op: str, first: np.dtype, last: np.dtype) -> bool:
-    if op == "select":
-        return first == BOOL
-    if op in ("eq", "ne"):
-        return True
-    if op in KEYS or KEY in (first, last):
-        return op in KEYS and last == (WORD if op == "pair" else KEY)
-    if op == "convert":
-        return True
-    if op == "bitcast":
-        return BOOL not in (first, last)
-    if op in PORTABLE:
-        return last == np.float32
-    if last == BOOL:
-        return op in BITS or op in COMPARISONS or op in ("max", "min", "mul", "add")
-    if op in ARITHMETIC or op in COMPARISONS:
-        return True
-    if last in INTEGERS:
-        return op in BITS or op in SHIFTS or op in COUNTS or op in ("div", "rem")
-    return last in FLOATS and (op in REAL_ONLY or op == "is_finite")
-
-
 def used(outputs: Sequence[Node]) -> set[int]:
     """The ids of all nodes that some nodes are made of."""
     seen: set[int] = set()
@@ -623,25 +527,6 @@ def used(outputs: Sequence[Node]) -> set[int]:
     return seen
 
 
-def identity_view(shape: Sequence[int]) -> View:
-    """The view that moves nothing."""
-    return View(tuple(((i, 1),) for i in range(len(shape))), (0,) * len(shape))
-
-
-def compose(outer: View, inner: View) -> View:
-    """The view of a view: `inner` is applied to the operand first."""
-    every, offsets = [], []
-    for terms, offset in zip(*inner, strict=True):
-        steps: dict[int, int] = {}
-        for middle, step in terms:
-            offset += step * outer.offsets[middle]
-            for axis, factor in outer.terms[middle]:
-                steps[axis] = steps.get(axis, 0) + step * factor
-        every.append(tuple(steps.items()))
-        offsets.append(offset)
-    return View(tuple(every), tuple(offsets))
-
-
 def resolve(node: Node) -> tuple[Node, View]:
     """The node behind a chain of views, and the view from the chain's index to that node's."""
     view = identity_view(node.shape)
@@ -651,53 +536,5 @@ def resolve(node: Node) -> tuple[Node, View]:
     return node, view
 
 
-def contiguous(shape: Sequence[int]) -> tuple[int, ...]:
-    """Strides in elements of a row-major array."""
-    strides, total = [], 1
-    for n in reversed(shape):
-        strides.append(total)
-        total *= n
-    return tuple(reversed(strides))
-
-
-def _inverted(order: Sequence[int]) -> tuple[int, ...]:
-    return tuple(order.index(i) for i in range(len(order)))
-
-
 def _itself(node: Node) -> Arrangement:
     return Arrangement(node, identity_view(node.shape), ())
-
-
-def _inverse(shape: Sequence[int], shown: Sequence[int], view: View) -> View | None:
-    """Where each index of an array is shown, if a view shows every element once."""
-    if any(view.offsets) or math.prod(shape) != math.prod(shown):
-        return None
-    place: dict[int, int] = {}
-    for axis, (n, terms) in enumerate(zip(shape, view.terms, strict=True)):
-        if n == 1:
-            continue
-        if len(terms) != 1 or terms[0][1] != 1 or terms[0][0] in place:
-            return None
-        place[terms[0][0]] = axis
-    return View(
-        tuple(((place[i], 1),) if i in place else () for i in range(len(shown))),
-        (0,) * len(shown),
-    )
-
-
-def _merging(shape: Sequence[int], merged: Sequence[int]) -> View | None:
-    """Where each index of an array stands after a reshape that only merges axes."""
-    axes, every = 0, []
-    for n in merged:
-        group, size = [], 1
-        while size != n or (axes < len(shape) and shape[axes] == 1):
-            if axes == len(shape) or size > n:
-                return None
-            size *= shape[axes]
-            group.append(axes)
-            axes += 1
-        units = contiguous([shape[a] for a in group])
-        every.append(tuple((a, u) for a, u in zip(group, units, strict=True) if shape[a] != 1))
-    if any(n != 1 for n in shape[axes:]):
-        return None
-    return View(tuple(every), (0,) * len(merged))

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fx.kernel.fuse import Cluster, Fusion, match, storage
-from fx.kernel.graph import Node, contiguous, resolve
+from fx.kernel.graph import Node, resolve
 from fx.kernel.prefixes import Prefixes
 from fx.kernel.scatters import Scatters
+from fx.kernel.views import contiguous
 
 
 class Affine(NamedTuple):

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from fx.kernel.graph import BOOL, Node
+from fx.kernel.graph import Node
+from fx.kernel.vocabulary import BOOL
 
 _COLUMNS = 2048  # results that stay in the first-level cache
 

@@ -14,7 +14,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fx.kernel.graph import BOOL, NATIVE, Graph, Node, Products, resolve
+from fx.kernel.graph import Graph, Node, Products, resolve
+from fx.kernel.vocabulary import BOOL, NATIVE
 
 # Vectors are taken to have so many elements: a rough measure serves to weigh layouts.
 _WIDTH = 16

@@ -18,7 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fx.kernel.fuse import storage
-from fx.kernel.graph import BOOL, Node, contiguous, resolve
+from fx.kernel.graph import Node, resolve
+from fx.kernel.views import contiguous
+from fx.kernel.vocabulary import BOOL
 
 # Bools lie in bytes, of which the larger is the disjunction.
 _OF_BYTES = {"add": "max", "mul": "min", "and": "min", "or": "max"}

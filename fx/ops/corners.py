@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fx.kernel.graph import Scatter, View, contiguous, resolve
+from fx.kernel.graph import Scatter, resolve
+from fx.kernel.views import View, contiguous
 from fx.ops.dimension_numbers import (
     GatherDimensionNumbers,
     GatherScatterMode,

@@ -70,6 +70,12 @@ def literal(value: object, dtype: np.dtype) -> str:
 _functions: dict[str, tuple[list[Value], dict[str, str]]] = {}
 
 
+def _suffix(one: str, lanes: int) -> str:
+    """What the names of intrinsics end with, for a scalar type or vectors of it."""
+    short = {"float": "f32", "double": "f64"}.get(one, one)
+    return short if lanes == 1 else f"v{lanes}{short}"
+
+
 class Builder:
     """Collects the lines of one function, and the declarations that they need."""
 
@@ -214,12 +220,36 @@ class Builder:
     def intrinsic(self, name: str, *args: Value) -> Value:
         """`llvm.name` on values of one type."""
         first = args[0]
-        short = {"float": "f32", "double": "f64"}.get(type_name(first.dtype, 1)) or type_name(
-            first.dtype, 1
-        )
-        suffix = short if first.lanes == 1 else f"v{first.lanes}{short}"
+        suffix = _suffix(type_name(first.dtype, 1), first.lanes)
         return self.emit(
             self.call(f"llvm.{name}.{suffix}", first.type, *args), first.dtype, first.lanes
+        )
+
+    def masked_load(self, kind: str, one: str, lanes: int, at: str, align: int, mask: str) -> str:
+        """The text of a load of a vector of `one`; lanes outside the mask are zero."""
+        name = f"llvm.masked.load.{_suffix(one, lanes)}.p0"
+        self.declared[name] = f"declare {kind} @{name}(ptr, <{lanes} x i1>, {kind})"
+        return (
+            f"call {kind} @{name}(ptr align {align} {at}, <{lanes} x i1> {mask}, "
+            f"{kind} zeroinitializer)"
+        )
+
+    def masked_store(self, kind: str, one: str, lanes: int, value: str, at: str, align: int,
+                     mask: str) -> None:  # fmt: skip
+        """Store the lanes of a vector of `one` that the mask has."""
+        name = f"llvm.masked.store.{_suffix(one, lanes)}.p0"
+        self.declared[name] = f"declare void @{name}({kind}, ptr, <{lanes} x i1>)"
+        self.line(
+            f"call void @{name}({kind} {value}, ptr align {align} {at}, <{lanes} x i1> {mask})"
+        )
+
+    def masked_gather(self, kind: str, one: str, lanes: int, at: str, align: int, mask: str) -> str:
+        """The text of a load through a vector of pointers."""
+        name = f"llvm.masked.gather.{_suffix(one, lanes)}.v{lanes}p0"
+        self.declared[name] = f"declare {kind} @{name}(<{lanes} x ptr>, <{lanes} x i1>, {kind})"
+        return (
+            f"call {kind} @{name}(<{lanes} x ptr> align {align} {at}, <{lanes} x i1> {mask}, "
+            f"{kind} zeroinitializer)"
         )
 
     # ------------------------------------------------------------------ float arithmetic
@@ -271,3 +301,25 @@ def _function(
     head = f"define internal {kind} @{symbol}({parameters}) noinline {{"
     text = "\n".join([head, "entry:", *b.lines, "}"])
     return results, {**b.declared, symbol: text}
+
+
+def transposed(b: Builder, rows: list[Value]) -> list[Value]:
+    """The columns of a square of vectors: halves change places, then their halves, and so on."""
+    n = len(rows)
+    half = n // 2
+    while half:
+        picks = [
+            ", ".join(f"i32 {(j & ~half) + shift + (n if j & half else 0)}" for j in range(n))
+            for shift in (0, half)
+        ]
+        made = list(rows)
+        for i in range(n):
+            if i & half:
+                continue
+            x, y = rows[i], rows[i + half]
+            for place, pick in zip((i, i + half), picks, strict=True):
+                text = f"shufflevector {x.type} {x.text}, {y.type} {y.text}, <{n} x i32> <{pick}>"
+                made[place] = b.emit(text, x.dtype, n)
+        rows = made
+        half //= 2
+    return rows

@@ -20,13 +20,22 @@ from collections.abc import Callable
 import numpy as np
 
 from fx.backends.llvm import places, prefixes, scalar
-from fx.backends.llvm.builder import BOOL, I32, I64, Builder, Value, memory_type, type_name
+from fx.backends.llvm.builder import (
+    BOOL,
+    I32,
+    I64,
+    Builder,
+    Value,
+    memory_type,
+    transposed,
+    type_name,
+)
 from fx.backends.llvm.contraction import Contractor
 from fx.backends.llvm.units import Units, tiled, turned
-from fx.kernel.graph import PLACED
 from fx.kernel.loops import Affine, Index, Kernel, Load, Number, Ref, Step
 from fx.kernel.prefixes import Prefixes
 from fx.kernel.scatters import Scatters
+from fx.kernel.vocabulary import PLACED
 
 
 def write(kernel: Kernel | Prefixes | Scatters, lanes: int) -> tuple[str, dict[str, str]]:
@@ -533,12 +542,7 @@ class _Writer:
         if mask is None or lanes == 1:
             text = f"load {kind}, ptr {pointer}, align {align}"
         else:
-            name = f"llvm.masked.load.v{lanes}{_short(one)}.p0"
-            b.declared[name] = f"declare {kind} @{name}(ptr, <{lanes} x i1>, {kind})"
-            text = (
-                f"call {kind} @{name}(ptr align {align} {pointer}, <{lanes} x i1> {mask.text}, "
-                f"{kind} zeroinitializer)"
-            )
+            text = b.masked_load(kind, one, lanes, pointer, align, mask.text)
         value = b.emit(text, dtype, lanes)
         if dtype == BOOL:
             return b.emit(f"icmp ne {kind} {value.text}, zeroinitializer" if lanes > 1 else
@@ -556,14 +560,8 @@ class _Writer:
         kind, one = memory_type(dtype, n), memory_type(dtype, 1)
         pointer = self.pointer(array, one, where)
         vector = b.integer(f"getelementptr {one}, ptr {pointer}, {offsets}")
-        name = f"llvm.masked.gather.v{n}{_short(one)}.v{n}p0"
-        b.declared[name] = f"declare {kind} @{name}(<{n} x ptr>, <{n} x i1>, {kind})"
         mask = self.mask.text if self.mask is not None else "splat (i1 true)"
-        text = (
-            f"call {kind} @{name}(<{n} x ptr> align {dtype.itemsize} {vector}, "
-            f"<{n} x i1> {mask}, {kind} zeroinitializer)"
-        )
-        value = b.emit(text, dtype, n)
+        value = b.emit(b.masked_gather(kind, one, n, vector, dtype.itemsize, mask), dtype, n)
         if dtype == BOOL:
             return b.emit(f"icmp ne {kind} {value.text}, zeroinitializer", BOOL, n)
         return value
@@ -580,12 +578,7 @@ class _Writer:
         if mask is None or lanes == 1:
             b.line(f"store {kind} {text}, ptr {pointer}, align {align}")
             return
-        name = f"llvm.masked.store.v{lanes}{_short(one)}.p0"
-        b.declared[name] = f"declare void @{name}({kind}, ptr, <{lanes} x i1>)"
-        b.line(
-            f"call void @{name}({kind} {text}, ptr align {align} {pointer}, "
-            f"<{lanes} x i1> {mask.text})"
-        )
+        b.masked_store(kind, one, lanes, text, pointer, align, mask.text)
 
     def index_value(self, at: Affine, dtype: np.dtype, lanes: int) -> Value:
         """The index itself as a number."""
@@ -603,29 +596,3 @@ class _Writer:
         steps = ", ".join(f"i64 {i * stride}" for i in range(lanes))
         whole = b.binary("add", b.splat(base, lanes), Value(f"<{steps}>", I64, lanes))
         return scalar.convert(b, whole, dtype)
-
-
-def _short(kind: str) -> str:
-    return {"float": "f32", "double": "f64"}.get(kind, kind)
-
-
-def transposed(b: Builder, rows: list[Value]) -> list[Value]:
-    """The columns of a square of vectors: halves change places, then their halves, and so on."""
-    n = len(rows)
-    half = n // 2
-    while half:
-        picks = [
-            ", ".join(f"i32 {(j & ~half) + shift + (n if j & half else 0)}" for j in range(n))
-            for shift in (0, half)
-        ]
-        made = list(rows)
-        for i in range(n):
-            if i & half:
-                continue
-            x, y = rows[i], rows[i + half]
-            for place, pick in zip((i, i + half), picks, strict=True):
-                text = f"shufflevector {x.type} {x.text}, {y.type} {y.text}, <{n} x i32> <{pick}>"
-                made[place] = b.emit(text, x.dtype, n)
-        rows = made
-        half //= 2
-    return rows

@@ -269,23 +269,12 @@ class Contractor:
         item = self.dtype.itemsize
         if not tail:
             return f"load {self.vector}, ptr {at}, align {item}"
-        name = self._masked("load")
-        self.b.declared[name] = (
-            f"declare {self.vector} @{name}(ptr, <{self.t.width} x i1>, {self.vector})"
-        )
-        return (
-            f"call {self.vector} @{name}(ptr align {item} {at}, {self._mask(tail)}, "
-            f"{self.vector} zeroinitializer)"
-        )
-
-    def _masked(self, what: str) -> str:
         one = memory_type(self.dtype, 1)
-        short = {"float": "f32", "double": "f64"}.get(one, one)
-        return f"llvm.masked.{what}.v{self.t.width}{short}.p0"
+        return self.b.masked_load(self.vector, one, self.t.width, at, item, self._mask(tail))
 
     def _mask(self, tail: int) -> str:
         bits = ", ".join(f"i1 {'true' if i < tail else 'false'}" for i in range(self.t.width))
-        return f"<{self.t.width} x i1> <{bits}>"
+        return f"<{bits}>"
 
     # ------------------------------------------------------------------ the result's memory
     def _at_place(self, p0: str) -> None:
@@ -311,11 +300,8 @@ class Contractor:
         if not tail or j < q - 1:
             self.b.line(f"store {self.vector} {value}, ptr {at}, align {item}")
             return
-        name = self._masked("store")
-        self.b.declared[name] = f"declare void @{name}({self.vector}, ptr, <{self.t.width} x i1>)"
-        self.b.line(
-            f"call void @{name}({self.vector} {value}, ptr align {item} {at}, {self._mask(tail)})"
-        )
+        one = memory_type(self.dtype, 1)
+        self.b.masked_store(self.vector, one, self.t.width, value, at, item, self._mask(tail))
 
     def _clear(self, start: str, stop: str, q: int, tail: int) -> None:
         with self.w.loop(start, stop, 1) as place:

@@ -15,8 +15,9 @@ import numpy as np
 
 from fx.core.ir import Jaxpr, Literal
 from fx.kernel.fuse import storage
-from fx.kernel.graph import NATIVE, Branch, Graph, Loop, Node, Products, used
+from fx.kernel.graph import Branch, Graph, Loop, Node, Products, used
 from fx.kernel.products import contract
+from fx.kernel.vocabulary import NATIVE
 from fx.passes import optimize
 from fx.transforms.dce import has_effects
 from fx.util import split_list

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 from fx.backends.llvm.runtime import FOREVER, MOST_ARRAYS
 from fx.kernel.fuse import ALONE, Cluster, Fusion, storage
-from fx.kernel.graph import Branch, Graph, Loop, Node, contiguous, resolve
+from fx.kernel.graph import Branch, Graph, Loop, Node, resolve
 from fx.kernel.loops import Affine, Kernel, Load, Step, make_kernel
 from fx.kernel.prefixes import Prefixes
 from fx.kernel.scatters import Scatters
+from fx.kernel.views import contiguous
 
 
 class Item(NamedTuple):

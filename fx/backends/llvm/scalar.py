@@ -14,7 +14,7 @@ import numpy as np
 
 from fx.backends.llvm import exponentials, polynomials, random, special, trigonometry
 from fx.backends.llvm.builder import BOOL, F32, F64, Builder, Value, type_name
-from fx.kernel.graph import PORTABLE
+from fx.kernel.vocabulary import PORTABLE
 
 _COMPARISONS = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
 _ORDERS = {"lt": "lt", "le": "le", "gt": "gt", "ge": "ge"}
@@ -259,15 +259,22 @@ def _erf_inv(b: Builder, x: Value) -> list[Value]:
     return [special.erf_inv(b, x, lambda v: _log(b, v))]
 
 
+def _lgamma(b: Builder, x: Value) -> list[Value]:
+    wide, single = convert(b, x, F64), x.dtype == F32
+    log, sin = (lambda v, op=op: _float(b, op, [v]) for op in ("log", "sin"))
+    return [convert(b, special.lgamma(b, wide, single, log, sin), x.dtype)]
+
+
 def _digamma(b: Builder, x: Value) -> list[Value]:
-    wide = convert(b, x, F64)
-    y = special.digamma(b, wide, lambda v: _log(b, v), lambda v: _float(b, "tan", [v]))
-    return [convert(b, y, x.dtype)]
+    wide, single = convert(b, x, F64), x.dtype == F32
+    log, tan = (lambda v, op=op: _float(b, op, [v]) for op in ("log", "tan"))
+    return [convert(b, special.digamma(b, wide, single, log, tan), x.dtype)]
 
 
 _OUTLINED: dict[str, Callable[..., list[Value]]] = {
     "erf_inv": _erf_inv,
     "digamma": _digamma,
+    "lgamma": _lgamma,
     "pow": lambda b, x, y: [exponentials.pow(b, x, y)],
     "rem": _rem,
     **{op: _wide(op, f) for op, f in (exponentials.FLOAT64 | trigonometry.FLOAT64).items()},

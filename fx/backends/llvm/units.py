@@ -7,10 +7,10 @@ import math
 from fx.backends.llvm import engine
 from fx.backends.llvm.builder import BOOL
 from fx.backends.llvm.contraction import Tiling
-from fx.kernel.graph import PLACED
 from fx.kernel.loops import Kernel, Load
 from fx.kernel.prefixes import Prefixes
 from fx.kernel.scatters import Axis, Scatters, count
+from fx.kernel.vocabulary import PLACED
 
 _BLOCK = 16384  # elements of the innermost dimension in a unit
 _SQUARE = 8  # indices along two dimensions from which on turning squares beats gathering

@@ -18,7 +18,7 @@ from fx.ops.numerics.elementwise import elementwise, polynomial, replace
 Array = Any  # an ndarray of the array module that the caller passes as `xp`
 
 LARGE = 8.0  # from here on ten terms of the asymptotic series are enough
-_LGAMMA_SERIES = tuple(
+LGAMMA_SERIES = tuple(
     b / (2 * k * (2 * k - 1)) for k, b in enumerate(tables.BERNOULLI[:10], start=1)
 )
 DIGAMMA_SERIES = tuple(b / (2 * k) for k, b in enumerate(tables.BERNOULLI[:11], start=1))
@@ -91,7 +91,7 @@ def _stirling_error_small(xp: ModuleType, x: Array) -> Array:
 
 
 def _lgamma_series(xp: ModuleType, x: Array) -> Array:
-    return polynomial(xp, _LGAMMA_SERIES, 1 / (x * x)) / x
+    return polynomial(xp, LGAMMA_SERIES, 1 / (x * x)) / x
 
 
 @elementwise(single=False)

@@ -1,0 +1,94 @@
+"""The scalar operations and dtypes that kernels have."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fx.dtypes import key_dtype
+
+# Scalar operations, named as the primitives are. Operands and result share a dtype, except for
+# comparisons (a bool result), select (a bool first operand) and convert.
+ARITHMETIC = frozenset(("add", "sub", "mul", "neg", "max", "min", "square", "abs", "sign"))
+REAL_ONLY = frozenset(
+    [
+        "div",
+        "sqrt",
+        "rsqrt",
+        "exp",
+        "exp2",
+        "log",
+        "log1p",
+        "expm1",
+        "logistic",
+        "sin",
+        "cos",
+        "tan",
+        "tanh",
+        "sinh",
+        "cosh",
+        "asin",
+        "acos",
+        "atan",
+        "asinh",
+        "acosh",
+        "atanh",
+        "cbrt",
+        "floor",
+        "ceil",
+        "round_even",
+        "round_away",
+        "pow",
+        "atan2",
+        "erf",
+        "erfc",
+        "rem",
+        "fma",
+        "nextafter",
+        "erf_inv",
+        "lgamma",
+        "logaddexp",
+        "digamma",
+    ]
+)
+# Functions of float32 whose every rounding is fixed.
+PORTABLE = frozenset(f"portable_{f}" for f in ("log", "log1p", "exp", "erf", "erf_inv"))
+COMPARISONS = frozenset(("eq", "ne", "lt", "le", "gt", "ge"))
+BITS = frozenset(("and", "or", "xor", "not"))
+COUNTS = frozenset(("population_count", "clz"))
+# A random key is a scalar of two words: made of them, taken apart, and a counter (such a pair too)
+# enciphered with one.
+KEYS = frozenset(("pair", "first_word", "second_word", "threefry"))
+SHIFTS = frozenset(("shift_left", "shift_right_arithmetic", "shift_right_logical"))
+
+FLOATS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
+INTEGERS = frozenset(np.dtype(f"{k}{n}") for k in ("int", "uint") for n in (8, 16, 32, 64))
+BOOL = np.dtype(bool)
+KEY, WORD = key_dtype, np.dtype(np.uint32)
+NATIVE = FLOATS | INTEGERS | {BOOL, KEY}
+
+
+# Maps whose first operand is loaded from memory elsewhere than at their own index.
+PLACED = frozenset(("pad", "take"))
+
+
+def has(op: str, first: np.dtype, last: np.dtype) -> bool:
+    """Whether an operation takes a first and a last operand of these dtypes."""
+    if op == "select":
+        return first == BOOL
+    if op in ("eq", "ne"):
+        return True
+    if op in KEYS or KEY in (first, last):
+        return op in KEYS and last == (WORD if op == "pair" else KEY)
+    if op == "convert":
+        return True
+    if op == "bitcast":
+        return BOOL not in (first, last)
+    if op in PORTABLE:
+        return last == np.float32
+    if last == BOOL:
+        return op in BITS or op in COMPARISONS or op in ("max", "min", "mul", "add")
+    if op in ARITHMETIC or op in COMPARISONS:
+        return True
+    if last in INTEGERS:
+        return op in BITS or op in SHIFTS or op in COUNTS or op in ("div", "rem")
+    return last in FLOATS and (op in REAL_ONLY or op == "is_finite")
