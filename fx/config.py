@@ -105,8 +105,6 @@ class Config:
         self._scoped = _Scoped()
 
     def __getattr__(self, name: str) -> Any:
-        if name in _OPTIONS:
-            return self._scoped.values.get(name, self._values[name])
         raise AttributeError(f"fx.config has no option {name!r}; it has {', '.join(_OPTIONS)}")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -162,6 +160,13 @@ class Config:
         """This thread's overrides, for a thread that works on its behalf (see `scope`)."""
         return self._scoped.values
 
+
+def _option(name: str) -> property:
+    return property(lambda c: c._scoped.values.get(name, c._values[name]))
+
+
+for _name in _OPTIONS:  # found at once, without `__getattr__`: traces ask often
+    setattr(Config, _name, _option(_name))
 
 config = Config()
 

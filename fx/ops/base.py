@@ -125,21 +125,23 @@ class Elementwise(Primitive):
 
     def eager(self, args: Sequence[Any], params: dict[str, Any]) -> Any:
         # The usual case (one dtype, one shape but for scalars) needs no types built and checked.
-        shape: tuple[int, ...] = ()
-        dtype: Any = None
-        weak, arrays = True, []
-        for x in args:
+        first = args[0]
+        if type(first) is not Array:
+            return super().eager(args, params)
+        data = first._data
+        shape, dtype, weak = data.shape, data.dtype, first.weak_type
+        arrays = [data]
+        for x in args[1:]:
             if type(x) is not Array:
                 return super().eager(args, params)
             data = x._data
-            if data.shape != shape and data.shape:
+            if data.dtype is not dtype:
+                return super().eager(args, params)
+            other = data.shape
+            if other != shape and other:
                 if shape:
                     return super().eager(args, params)
-                shape = data.shape
-            if data.dtype is not dtype:
-                if dtype is not None:
-                    return super().eager(args, params)
-                dtype = data.dtype
+                shape = other
             weak = weak and x.weak_type
             arrays.append(data)
         if not in_domain(dtype, self.kinds):

@@ -170,9 +170,8 @@ def _value_and_grad(
         linears = [Linear(v.aval) for v in linear.invars]
         cts = iter(())
         if active_out[0]:
-            one = Array(np.ones((), value.dtype))
             rest = [None] * (len(linear.outvars) - 1)
-            cts = iter(backward_pass(linear, linears, [one, *rest]))
+            cts = iter(backward_pass(linear, linears, [_one(value.dtype), *rest]))
         grads = _cotangents_of([next(cts, None) if on else None for on in active], arrays)
         grads = [
             with_weakness(ct, x.weak_type) if on else ct
@@ -186,6 +185,11 @@ def _value_and_grad(
         return (gradient, aux_out) if only_grad else ((value, aux_out), gradient)
 
     return differentiated
+
+
+@functools.cache
+def _one(dtype: np.dtype) -> Array:
+    return Array(np.ones((), dtype))
 
 
 def _positions(wanted: Sequence[int], args: Any, what: str, fun: Any) -> list[int]:
