@@ -90,5 +90,5 @@ def has(op: str, first: np.dtype, last: np.dtype) -> bool:
     if op in ARITHMETIC or op in COMPARISONS:
         return True
     if last in INTEGERS:
-        return op in BITS or op in SHIFTS or op in COUNTS or op in ("div", "rem")
+        return op in BITS or op in SHIFTS or op in COUNTS or op in ("div", "rem", "pow")
     return last in FLOATS and (op in REAL_ONLY or op == "is_finite")

@@ -242,9 +242,30 @@ class Pow(Binary):
 
     def lower(self, graph: Any, args: Sequence[Any], out: Any) -> Any:
         x, y = args
+        if x.dtype.kind in "iu" and y.dtype.kind in "iu":
+            return _whole_power(graph, x, y)
         if y.dtype != x.dtype and x.dtype.kind == "f":
             y = graph.map("convert", y, dtype=x.dtype)
         return graph.map("pow", x, y) if y is not None and y.dtype == x.dtype else None
+
+
+def _whole_power(graph: Any, x: Any, y: Any) -> Any:
+    def number(of: Any, value: int) -> Any:
+        return graph.constant(of.dtype.type(value))
+
+    zero = number(y, 0)
+    power = y if y.dtype.kind == "u" else graph.map("max", y, zero)
+    result = graph.map("pow", x, graph.map("convert", power, dtype=x.dtype))
+    if y.dtype.kind == "u":
+        return result
+    # Negative powers: 1 for 1, 1 or -1 for -1, else 0.
+    even = graph.map("eq", graph.map("and", y, number(y, 1)), zero)
+    unit = graph.map("eq", x, number(x, 1))
+    if x.dtype.kind == "i":
+        unit = graph.map("or", unit, graph.map("eq", x, number(x, -1)))
+    inverse = graph.map("select", even, x, number(x, 1))
+    inverse = graph.map("select", unit, number(x, 0), inverse)
+    return graph.map("select", graph.map("lt", y, zero), result, inverse)
 
 
 def _pow_left(t: Any, x: Any, y: Any, out: Any) -> Any:

@@ -134,6 +134,8 @@ def _integer(b: Builder, op: str, args: Sequence[Value]) -> Value:
         positive = b.intrinsic("smin" if signed else "umin", x, b.like(x, 1))
         return b.intrinsic("smax", positive, b.like(x, -1)) if signed else positive
     bits = x.dtype.itemsize * 8
+    if op == "pow":
+        return b.outlined("power", _power, *args)[0]
     if op == "population_count":
         return b.intrinsic("ctpop", x)
     if op == "clz":
@@ -153,6 +155,34 @@ def _integer(b: Builder, op: str, args: Sequence[Value]) -> Value:
         return b.binary(name, x, b.select(inside, by, b.like(by, bits - 1)))
     shifted = b.binary(name, x, b.select(inside, by, b.like(by, 0)))
     return b.select(inside, shifted, b.like(x, 0))
+
+
+def _power(b: Builder, x: Value, y: Value) -> list[Value]:
+    """x to the power of y, an unsigned number, by its binary digits."""
+    again = b.like(x, 1)
+    b.line("br label %digit")
+    b.label("digit")
+    result, base, left = (
+        Value(f"%{name}", x.dtype, x.lanes) for name in ("result", "base", "left")
+    )
+    for name, start in (("result", again), ("base", x), ("left", y)):
+        b.line(f"%{name} = phi {x.type} [{start.text}, %entry], [%{name}.next, %digit]")
+    odd = b.compare("icmp ne", b.binary("and", left, b.like(x, 1)), b.like(x, 0))
+    product = b.binary("mul", result, base)
+    b.line(
+        f"%result.next = select {odd.type} {odd.text}, {x.type} {product.text}, {x.type} %result"
+    )
+    b.line(f"%base.next = mul {x.type} %base, %base")
+    b.line(f"%left.next = lshr {x.type} %left, {b.like(x, 1).text}")
+    rest = Value("%left.next", x.dtype, x.lanes)
+    if x.lanes > 1:
+        kind = type_name(x.dtype, 1)
+        name = f"llvm.vector.reduce.or.v{x.lanes}{kind}"
+        rest = b.emit(b.call(name, kind, rest), x.dtype, 1)
+    more = b.compare("icmp ne", rest, b.like(rest, 0))
+    b.line(f"br i1 {more.text}, label %digit, label %done")
+    b.label("done")
+    return [result._replace(text="%result.next")]
 
 
 def _divide(b: Builder, op: str, x: Value, y: Value) -> Value:
