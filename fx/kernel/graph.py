@@ -51,7 +51,7 @@ class Arrangement(NamedTuple):
     chain: tuple[tuple[Any, ...], ...]
 
 
-class Products(NamedTuple):
+class Einsum(NamedTuple):
     """What a node sums: x times y, with the axes of both among those of a contraction.
 
     These are the axes of the result, then `reduced`.
@@ -154,7 +154,7 @@ class Node:
         self.attr = attr
         self.fluid = False
         self.arranged: Arrangement | None = None
-        self.products: Products | None = None  # what it sums, however that is laid out
+        self.products: Einsum | None = None  # what it sums, however that is laid out
         self.source: Any = None
 
     @property

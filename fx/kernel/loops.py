@@ -196,13 +196,16 @@ def make_kernel(
     def products(node: Node) -> Products:
         sizes, n = node.attr.reduced, len(domain)
         inner = n + len(sizes)
-        loads, sums, beyond = [], [], 0
+        loads: list[Load] = []
+        sums: list[tuple[int, ...]] = []
+        beyond = 0
         for arg, axes in zip(node.args, (node.attr.x_axes, node.attr.w_axes), strict=True):
             base, at = affine(arg, axes, inner + 1)
             loads.append(Load(place_of(storage(base)), Affine(at.strides[:n], at.offset)))
             sums.append(at.strides[n:inner])
             beyond = at.strides[inner]
-        return Products(node.id, *loads, sizes, *sums, node.attr.panel, beyond)
+        (x, w), (x_sums, w_sums) = loads, sums
+        return Products(node.id, x, w, sizes, x_sums, w_sums, node.attr.panel, beyond)
 
     everywhere = range(len(domain))
     contracted = None
@@ -213,7 +216,7 @@ def make_kernel(
             steps.append(Step(node.id, node.op, (), node.dtype, "full", 0, (), node.source))
             continue
         role = "fold" if node.kind == "reduce" else "full" if node.id in cluster.full else "row"
-        axes = cluster.axes[node.id]
+        axes: tuple[int | None, ...] = cluster.axes[node.id]
         if role == "fold":
             axes = match(node.args[0].shape, domain, everywhere) or ()
         args = tuple(operand(a, axes) for a in node.args)
@@ -221,11 +224,12 @@ def make_kernel(
         if role == "fold":
             level += 1
         levels[node.id] = level
-        bounds = []
-        for terms, low, high in node.attr if node.op == "pad" else ():
+        bounds: list[tuple[Affine, int, int]] = []
+        held: Any = node.attr if node.op == "pad" else ()
+        for terms, low, high in held:
             along = [0] * len(domain)
             for axis, factor in terms:
-                into = axes[axis]
+                into = axes[int(axis)]
                 if into is not None:
                     along[into] += factor
             bounds.append((Affine(tuple(along), 0), low, high))

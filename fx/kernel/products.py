@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fx.kernel.graph import Graph, Node, Products, resolve
+from fx.kernel.graph import Einsum, Graph, Node, resolve
 from fx.kernel.vocabulary import BOOL, NATIVE
 
 # Vectors are taken to have so many elements: a rough measure serves to weigh layouts.
@@ -48,7 +48,7 @@ def contract(
     """
     made = _contracted(graph, x, x_axes, y, y_axes, shape, reduced)
     if made is not None:
-        made.products = Products(x, tuple(x_axes), y, tuple(y_axes), tuple(shape), tuple(reduced))
+        made.products = Einsum(x, tuple(x_axes), y, tuple(y_axes), tuple(shape), tuple(reduced))
     return made
 
 

@@ -158,7 +158,8 @@ class Pad(Primitive):
         *,
         padding_config: tuple[tuple[int, ...], ...],
     ) -> Any:
-        return padded(graph, *args, padding_config) if out.size else None
+        x, value = args
+        return padded(graph, x, value, padding_config) if out.size else None
 
     def jvp(self, primals: Sequence[Any], out: Any, tangents: Sequence[Any], **params: Any) -> Any:
         return P.pad(*[instantiate(t, p) for t, p in zip(tangents, primals, strict=True)], **params)

@@ -18,7 +18,7 @@ from fx.kernel.products import contract
 _MOST_TAPS = 16  # of a window whose selection is unrolled
 
 
-def padded(graph: Any, x: Any, fill: Any, config: Sequence[tuple[int, int, int]]) -> Any:
+def padded(graph: Any, x: Any, fill: Any, config: Sequence[Sequence[int]]) -> Any:
     """`x` with (low, high, interior) elements of `fill` along each axis; negative ones cut.
 
     None where the graph has no form for it.

@@ -417,6 +417,7 @@ class _Writer:
             test = b.compare("icmp ult", from_low, b.like(number, high - low))
             test = b.splat(test, b.lanes)
             inside = test if inside is None else b.binary("and", inside, test)
+        assert inside is not None  # there is a bound
         self.mask = inside if outside is None else b.binary("and", outside, inside)
         if load.at.strides[self.last]:
             value = self.load(load.array, load.at, s.dtype, b.lanes)

@@ -68,7 +68,12 @@ def limit(b: Builder, x: Value, low: float, high: float) -> Value:
 
 def table(b: Builder, x: Value, coefficients: tuple[float, ...]) -> Value:
     """A polynomial of `function_tables`, whose lowest power comes first."""
-    return b.polynomial(x, *reversed(coefficients))
+    if x.dtype == F32 or len(coefficients) < 5:
+        return b.polynomial(x, *reversed(coefficients))
+    # Even and odd powers apart: functions of float64 are long enough to wait for their chains.
+    square = b.mul(x, x)
+    even = b.polynomial(square, *reversed(coefficients[::2]))
+    return b.fma(b.polynomial(square, *reversed(coefficients[1::2])), x, even)
 
 
 def split(b: Builder, x: Value) -> tuple[Value, Value]:
@@ -328,13 +333,24 @@ def _log_in_two_parts(b: Builder, x: Value) -> _Pair:
 
 def pow(b: Builder, x: Value, y: Value) -> Value:
     """x ** y in either dtype, float32 through float64."""
+    size, inf = b.intrinsic("fabs", x), b.like(x, np.inf)
+    z = _pow_single(b, size, y) if x.dtype == F32 else _pow_double(b, size, y)
+    usual = b.binary("and", b.compare("fcmp ogt", x, b.like(x, 0.0)), b.compare("fcmp olt", x, inf))
+    usual = b.binary("and", usual, b.compare("fcmp olt", b.intrinsic("fabs", y), inf))
+    rare = b.binary("xor", usual, b.like(usual, True))
+    return b.where_any(rare, lambda: _pow_ends(b, x, y, z), z)
+
+
+def _pow_ends(b: Builder, x: Value, y: Value, z: Value) -> Value:
+    """x ** y for all numbers, if z is |x| ** y where both are finite and not zero."""
     zero, one, inf = (b.like(x, v) for v in (0.0, 1.0, np.inf))
-    size = b.intrinsic("fabs", x)
-    single = x.dtype == F32
-    z = _pow_single(b, size, y) if single else _pow_double(b, size, y)
-    # One to any power is one, to infinity too, which times the logarithm is NaN.
-    number = b.compare("fcmp ord", y, y)
-    z = b.select(b.binary("and", b.compare("fcmp oeq", size, one), number), one, z)
+    size, power = b.intrinsic("fabs", x), b.intrinsic("fabs", y)
+    # Zero or infinity where either is one of the two: infinity if both are small or both large.
+    end = b.binary("or", b.compare("fcmp oeq", size, zero), b.compare("fcmp oeq", size, inf))
+    end = b.binary("or", end, b.compare("fcmp oeq", power, inf))
+    same = b.binary("xor", b.compare("fcmp olt", size, one), b.compare("fcmp ogt", y, zero))
+    z = b.select(end, b.select(same, inf, zero), z)
+    z = b.select(b.compare("fcmp oeq", size, one), one, z)
     # Negative numbers have integer powers only, and odd ones keep the sign.
     half = b.mul(y, b.like(y, 0.5))
     whole = b.compare("fcmp oeq", b.intrinsic("rint", y), y)
@@ -343,27 +359,21 @@ def pow(b: Builder, x: Value, y: Value) -> Value:
     z = b.select(odd, b.intrinsic("copysign", z, x), z)
     negative = b.binary("and", b.compare("fcmp olt", x, zero), b.compare("fcmp olt", size, inf))
     wrong = b.select(whole, b.like(negative, False), negative)
+    wrong = b.binary("or", wrong, b.compare("fcmp uno", x, y))
     z = b.select(wrong, b.like(x, np.nan), z)
     always = b.binary("or", b.compare("fcmp oeq", x, one), b.compare("fcmp oeq", y, zero))
     return b.select(always, one, z)
 
 
-def _ends(b: Builder, size: Value, y: Value) -> Value:
-    """The logarithm of a number that is not negative, where it is zero, infinite or NaN too."""
-    end = b.cast("fpext", size, F64) if y.dtype != size.dtype else size
-    y = b.select(b.compare("fcmp oeq", size, b.like(size, 0.0)), b.like(y, -np.inf), y)
-    return b.select(b.compare("fcmp olt", size, b.like(size, np.inf)), y, end)
-
-
 def _pow_single(b: Builder, size: Value, y: Value) -> Value:
     k, f = (b.cast("fpext", v, F64) for v in split(b, size))
-    e = b.mul(b.cast("fpext", y, F64), _ends(b, size, _log(b, k, f, True)))
+    e = b.mul(b.cast("fpext", y, F64), _log(b, k, f, True))
     return b.cast("fptrunc", _exp(b, _limited(b, e, True), None, True), F32)
 
 
 def _pow_double(b: Builder, size: Value, y: Value) -> Value:
     high, rest = _log_in_two_parts(b, size)
-    e, low = _product(b, y, _ends(b, size, high))
+    e, low = _product(b, y, high)
     low = b.fma(y, rest, low)
     inside = b.compare("fcmp olt", b.intrinsic("fabs", e), b.like(e, 1000.0))
     low = b.select(inside, low, b.like(low, 0.0))

@@ -2,7 +2,7 @@
 
 A loop whose body lowers to native forms altogether becomes one node. What its body computes from
 constants of the loop alone, such as the packed weights of a matrix product, is moved before it.
-Products that a loop only adds up, as the gradient of weights that all its steps use, become one
+Einsum that a loop only adds up, as the gradient of weights that all its steps use, become one
 product of what its steps multiply, after it.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from fx.core.ir import Jaxpr, Literal
 from fx.kernel.fuse import storage
-from fx.kernel.graph import Branch, Graph, Loop, Node, Products, used
+from fx.kernel.graph import Branch, Einsum, Graph, Loop, Node, used
 from fx.kernel.products import contract
 from fx.kernel.vocabulary import NATIVE
 from fx.passes import optimize
@@ -69,6 +69,7 @@ class _Builder:
         many = eqn.primitive.multiple_results
         form = eqn.primitive.loop(eqn.params)
         branches = eqn.primitive.branches(eqn.params)
+        made: Any
         if form is not None:
             made = self.loop(form, operands, types)
         elif branches is not None:
@@ -235,7 +236,7 @@ def _closed(node: Node, outer: dict[int, Node]) -> bool:
     return all(_closed(a, outer) for a in node.args)
 
 
-def _sums(carry: Sequence[Node], outputs: Sequence[Node]) -> dict[int, Products]:
+def _sums(carry: Sequence[Node], outputs: Sequence[Node]) -> dict[int, Einsum]:
     """Which carries of a loop are sums of products that nothing in the loop reads."""
     readers: dict[int, list[Node]] = {}
     wanted = used(outputs)
@@ -268,9 +269,7 @@ def _reachable(outputs: Sequence[Node]) -> list[Node]:
     return list(seen.values())
 
 
-def _product_of_all(
-    graph: Graph, p: Products, stacked: dict[int, Node], length: int
-) -> Node | None:
+def _product_of_all(graph: Graph, p: Einsum, stacked: dict[int, Node], length: int) -> Node | None:
     """The sum over all steps of a loop of what each multiplies: one more summed axis."""
     n = len(p.shape)
 

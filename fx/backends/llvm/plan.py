@@ -73,7 +73,7 @@ class Run:
         self.raw: list[tuple[int, int]] = []  # memory that only it sees: slot and bytes
         self.given: list[int] = []  # arrays that it reads
         self.made: set[int] = set()  # all of these as far as `counted`, while it is planned
-        self.counted = 0, 0
+        self.counted: tuple[int, int] = (0, 0)
 
     def share(self, dying: set[int], slots: Slots) -> None:
         """Arrays that are made and die in the run become raw memory; memory is used again."""

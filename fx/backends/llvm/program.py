@@ -22,6 +22,7 @@ from fx.core.primitive import P
 from fx.kernel.graph import Node
 from fx.kernel.loops import Kernel
 from fx.kernel.prefixes import Prefixes
+from fx.kernel.scatters import Scatters
 from fx.util import fp_enter, fp_exit
 
 ndarray = np.ndarray
@@ -60,7 +61,9 @@ class Program:
         self.template = [value for _, value in constants]
         self.template += [None] * (len(plan.slots) - len(constants))
         runs = [t.step for t in plan.todo if isinstance(t.step, Run)]
-        self.kernels: list[Kernel | Prefixes] = [k for run in runs for k in kernels_of(run.items)]
+        self.kernels: list[Kernel | Prefixes | Scatters] = [
+            k for run in runs for k in kernels_of(run.items)
+        ]
         texts = [codegen.write(k, engine.lanes()) for k in self.kernels]
         addresses = iter(engine.compile_kernels(texts))
         self.todo, self.dying = plan.todo, dying
@@ -117,7 +120,7 @@ def _nbytes(aval: Any) -> int:
     return aval.size * aval.dtype.itemsize
 
 
-def kernels_of(items: Sequence[Item]) -> Iterator[Kernel | Prefixes]:
+def kernels_of(items: Sequence[Item]) -> Iterator[Kernel | Prefixes | Scatters]:
     """All kernels, in the order in which `written` asks for their addresses."""
     for item in items:
         if item.kernel is not None:
