@@ -8,7 +8,14 @@ import pytest
 pytest.importorskip("mpmath")
 tables = pytest.importorskip("fx.backends.llvm.function_tables")
 
-from tests.ops.numerics.test_special_tables import erf_over_x, fit, mp, scaled_erfc  # noqa: E402
+from tests.ops.numerics.test_special_tables import (  # noqa: E402
+    digamma_quotient,
+    erf_over_x,
+    fit,
+    lgamma_quotient,
+    mp,
+    scaled_erfc,
+)
 
 THIRD = mp.mpf(1) / 3
 HALF_OCTAVE = mp.log(2) / 2
@@ -64,6 +71,8 @@ FITS = {
     "SINH": (*SINH, 6),
     "SINH_SINGLE": (*SINH, 3),
     "ERFC_TAIL_SINGLE": (scaled_erfc, mp.mpf(-5) / 7, mp.mpf(5) / 9, 0, 10),
+    "LGAMMA_SINGLE": (lgamma_quotient, 0, 2, 1, 15),
+    "DIGAMMA_SINGLE": (digamma_quotient, 1, 2, 1.5, 11),
     "CBRT": (lambda x: x**-THIRD, mp.sqrt(0.5), mp.sqrt(2), 1, 4),
 }
 
