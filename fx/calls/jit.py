@@ -302,10 +302,21 @@ class JitFunction:
                     f"jit of {self._name}: static_argnums={self._static_argnums} but the call has "
                     f"{len(args)} positional arguments."
                 )
-        fixed = {i: args[i] for i in positions if i < len(args)}
-        named = {k: v for k, v in kwargs.items() if k in self._static_argnames}
-        key = (tuple(sorted(fixed.items())), tuple(sorted(named.items())))
-        for name, value in [*((f"number {i}", v) for i, v in fixed.items()), *named.items()]:
+        fixed = {i: args[i] for i in positions if 0 <= i < len(args)}
+        named = {k: kwargs[k] for k in self._static_argnames if k in kwargs}
+        types = (*map(type, fixed.values()), *map(type, named.values()))
+        key = (tuple(fixed.items()), tuple(named.items())), types, len(args)
+        try:
+            hash(key)
+        except TypeError:
+            self._refuse_static({**{f"number {i}": v for i, v in fixed.items()}, **named})
+            raise
+        dynamic = tuple([x for i, x in enumerate(args) if i not in fixed])
+        others = {k: v for k, v in kwargs.items() if k not in named}
+        return _Baked(self._function, fixed, named, len(args)), dynamic, others, key
+
+    def _refuse_static(self, arguments: dict[str, Any]) -> None:
+        for name, value in arguments.items():
             try:
                 hash(value)
             except TypeError as error:
@@ -314,11 +325,6 @@ class JitFunction:
                     f"{type(value).__name__}: {error}. Pass a tuple instead of a list, a frozen "
                     "dataclass instead of a dict, or make it an ordinary argument."
                 ) from None
-        function = _Baked(self._function, fixed, named, len(args))
-        dynamic = [x for i, x in enumerate(args) if i not in fixed]
-        others = {k: v for k, v in kwargs.items() if k not in named}
-        types = tuple(type(v) for v in (*fixed.values(), *named.values()))
-        return function, tuple(dynamic), others, (key, types, len(args))
 
     # ------------------------------------------------------------------ ahead of time
     @public

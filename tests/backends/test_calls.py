@@ -144,8 +144,18 @@ def test_static_arguments_choose_the_program():
             assert f(x, n).dtype == np.float32 and float(f(x, n)[0]) == n
             assert float(f(x, n, mode="down")[0]) == 1 - n
             assert f(jnp.ones((2, 2)), n).shape == (2, 2)
-    with pytest.raises(fx.errors.FxValueError, match="hashable"):
+    with pytest.raises(fx.errors.FxValueError, match="number 1 must be hashable"):
         f(x, [1])
+    with pytest.raises(fx.errors.FxValueError, match="mode must be hashable"):
+        f(x, 2, mode=["up"])
+
+
+def test_static_keywords_in_any_order_are_one_signature():
+    f = fx.jit(lambda x, *, a, b: x * a + b, static_argnames=("a", "b"))
+    x = jnp.ones(3)
+    for _ in range(2):
+        assert float(f(x, a=2, b=3.0)[0]) == float(f(x, b=3.0, a=2)[0]) == 5
+    assert [s.calls for s in f.explain().signatures] == [4]
 
 
 def test_a_mutated_ndarray_does_not_change_results():
