@@ -31,7 +31,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fx.kernel.views import View, compose, contiguous, identity_view, inverse, inverted, merging
-from fx.kernel.vocabulary import BOOL, COMPARISONS, INTEGERS, KEY, NATIVE, has
+from fx.kernel.vocabulary import (
+    BOOL,
+    COMPARISONS,
+    F16,
+    HALVES,
+    INTEGERS,
+    KEY,
+    MOVES,
+    NATIVE,
+    has,
+)
 
 _MOST_PARTS = 16  # that are joined by looking at each
 
@@ -191,13 +201,15 @@ class Graph:
 
     def map(self, op: str, *args: Node, dtype: Any = None, attr: Any = None) -> Node | None:
         """A scalar operation on each element, or None if the dialect lacks it for these dtypes."""
+        if op not in MOVES and any(a.dtype in HALVES for a in args):
+            return self._widened(op, args, attr)
         first = args[-1].dtype
         if any(a.dtype not in NATIVE for a in args) or not has(op, args[0].dtype, first):
             return None
         shape = next((a.shape for a in args if a.shape), ())
         if dtype is None:
             dtype = BOOL if op in COMPARISONS or op == "is_finite" else first
-        if np.dtype(dtype) not in NATIVE:
+        if np.dtype(dtype) not in NATIVE or (first == np.float64 and dtype == F16):
             return None
         arranged = [a.arranged for a in args if a.arranged and a.shape]
         how = max(arranged, key=lambda a: len(a.base.shape), default=None)  # the finest
@@ -209,6 +221,25 @@ class Graph:
         node = self._add("map", how.base.shape, dtype, op, operands, attr)
         node.fluid = True
         return self._restored(node, how.chain)
+
+    def _widened(self, op: str, args: Sequence[Node], attr: Any) -> Node | None:
+        """An operation on halves: on float32, and rounded."""
+        if op in ("bitcast", "nextafter"):
+            return None
+        half = next(a.dtype for a in args if a.dtype in HALVES)
+        wide = [self._single(a) for a in args]
+        made = self.map(op, *wide, attr=attr)
+        if made is None or made.dtype != np.float32:
+            return made
+        return self.map("convert", made, dtype=half)
+
+    def _single(self, x: Node) -> Node:
+        """Halves as float32, other nodes as they are."""
+        if x.dtype not in HALVES:
+            return x
+        wide = self.map("convert", x, dtype=np.float32)
+        assert wide is not None
+        return wide
 
     def view(
         self,
@@ -283,6 +314,9 @@ class Graph:
             return None
         if op in ("add", "mul") and x.dtype == BOOL:
             return None
+        if x.dtype in HALVES:
+            total = self.reduce(op, self._single(x), axes)
+            return total and self.map("convert", total, dtype=x.dtype)
         shape = [n for i, n in enumerate(x.shape) if i not in axes]
         if all(x.shape[i] == 1 for i in axes):
             kept = iter(range(len(shape)))

@@ -14,8 +14,10 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from fx.kernel.graph import Einsum, Graph, Node, resolve
-from fx.kernel.vocabulary import BOOL, NATIVE
+from fx.kernel.vocabulary import BOOL, HALVES, NATIVE
 
 # Vectors are taken to have so many elements: a rough measure serves to weigh layouts.
 _WIDTH = 16
@@ -46,6 +48,10 @@ def contract(
     `x_axes` and `y_axes` say for each axis of the operands which axis of the contraction it is:
     those of `shape`, then those of `reduced`. Each of `reduced` is an axis of both.
     """
+    if x.dtype == y.dtype and x.dtype in HALVES:  # float32 keeps what adds up
+        wide = [graph.map("convert", a, dtype=np.float32) for a in (x, y)]
+        made = _contracted(graph, wide[0], x_axes, wide[1], y_axes, shape, reduced)
+        return made and graph.map("convert", made, dtype=x.dtype)
     made = _contracted(graph, x, x_axes, y, y_axes, shape, reduced)
     if made is not None:
         made.products = Einsum(x, tuple(x_axes), y, tuple(y_axes), tuple(shape), tuple(reduced))

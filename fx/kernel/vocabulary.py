@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fx.dtypes import key_dtype
+from fx.dtypes import bfloat16, key_dtype
 
 # Scalar operations, named as the primitives are. Operands and result share a dtype, except for
 # comparisons (a bool result), select (a bool first operand) and convert.
@@ -64,8 +64,12 @@ FLOATS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 INTEGERS = frozenset(np.dtype(f"{k}{n}") for k in ("int", "uint") for n in (8, 16, 32, 64))
 BOOL = np.dtype(bool)
 KEY, WORD = key_dtype, np.dtype(np.uint32)
-NATIVE = FLOATS | INTEGERS | {BOOL, KEY}
-
+# Halves are how numbers are stored: arithmetic on them is that of float32, rounded.
+F16, BF16 = np.dtype(np.float16), np.dtype(bfloat16)
+HALVES = frozenset((F16, BF16))
+NATIVE = FLOATS | INTEGERS | HALVES | {BOOL, KEY}
+# Operations that only move values.
+MOVES = frozenset(("copy", "fresh", "select", "pad", "take", "convert"))
 
 # Maps whose first operand is loaded from memory elsewhere than at their own index.
 PLACED = frozenset(("pad", "take"))
@@ -76,11 +80,13 @@ def has(op: str, first: np.dtype, last: np.dtype) -> bool:
     if op == "select":
         return first == BOOL
     if op in ("eq", "ne"):
-        return True
+        return not HALVES & {first, last}
     if op in KEYS or KEY in (first, last):
         return op in KEYS and last == (WORD if op == "pair" else KEY)
-    if op == "convert":
+    if op in MOVES:
         return True
+    if HALVES & {first, last}:
+        return False
     if op == "bitcast":
         return BOOL not in (first, last)
     if op in PORTABLE:

@@ -14,10 +14,13 @@ from typing import NamedTuple
 import numpy as np
 
 from fx.dtypes import key_dtype
+from fx.kernel.vocabulary import F16, HALVES
 
 _SCALARS = {
     "float32": "float",
     "float64": "double",
+    "float16": "half",
+    "bfloat16": "i16",  # its bits
     "bool": "i1",
     key_dtype.name: "i64",  # both words, the first one in the low half
     **{f"{k}{n}": f"i{n}" for k in ("int", "uint") for n in (8, 16, 32, 64)},
@@ -56,6 +59,9 @@ def memory_type(dtype: np.dtype, lanes: int) -> str:
 
 def literal(value: object, dtype: np.dtype) -> str:
     """A number as LLVM writes it; floats by their bits."""
+    if dtype in HALVES:
+        bits = int(np.asarray(value, dtype).view(np.uint16))
+        return f"0xH{bits:04X}" if dtype == F16 else str(bits)
     if dtype.kind == "f":
         wide = float(np.asarray(value, dtype))
         return f"0x{struct.unpack('<Q', struct.pack('<d', wide))[0]:016X}"
@@ -72,7 +78,7 @@ _functions: dict[str, tuple[list[Value], dict[str, str]]] = {}
 
 def _suffix(one: str, lanes: int) -> str:
     """What the names of intrinsics end with, for a scalar type or vectors of it."""
-    short = {"float": "f32", "double": "f64"}.get(one, one)
+    short = {"float": "f32", "double": "f64", "half": "f16"}.get(one, one)
     return short if lanes == 1 else f"v{lanes}{short}"
 
 

@@ -152,18 +152,12 @@ class _Builder:
                 return None
             made.append(branch)
             held += branch[1]
-        # Each branch has all operands for inputs, those that the others hold as well.
-        own = {n.id: n for n, _ in held}
-        full = [
-            b._replace(
-                inputs=[
-                    *b.inputs,
-                    *(n if n in [m for m, _ in mine] else b.graph.input(n.shape, n.dtype)
-                      for n in own.values()),
-                ]
-            )
-            for b, mine in made
-        ]  # fmt: skip
+        # Each branch has all operands for inputs, those that only others hold as well.
+        full = []
+        for branch, mine in made:
+            own = {id(n) for n, _ in mine}
+            more = [n if id(n) in own else branch.graph.input(n.shape, n.dtype) for n, _ in held]
+            full.append(branch._replace(inputs=[*branch.inputs, *more]))
         last = self.graph.constant(np.int32(len(branches) - 1))
         number = self.graph.map("max", index, self.graph.constant(np.int32(0)))
         number = number and self.graph.map("min", number, last)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from fx.backends.llvm import exponentials, polynomials, random, special, trigonometry
-from fx.backends.llvm.builder import BOOL, F32, F64, Builder, Value, type_name
-from fx.kernel.vocabulary import PORTABLE
+from fx.backends.llvm.builder import BOOL, F32, F64, I32, Builder, Value, type_name
+from fx.kernel.vocabulary import BF16, F16, HALVES, PORTABLE
 
 _COMPARISONS = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
 _ORDERS = {"lt": "lt", "le": "le", "gt": "gt", "ge": "ge"}
@@ -358,6 +358,9 @@ def convert(b: Builder, x: Value, dtype: np.dtype) -> Value:
     """Change of dtype; float to integer saturates, NaN to 0."""
     if x.dtype == dtype:
         return x
+    if x.dtype in HALVES or dtype in HALVES:
+        return _narrowed(b, convert(b, _widened(b, x), F32), dtype) if dtype in HALVES else (
+            convert(b, _widened(b, x), dtype))  # fmt: skip
     old, new = x.dtype.kind, dtype.kind
     if new == "b":
         return b.compare("fcmp une" if old == "f" else "icmp ne", x, b.like(x, 0))
@@ -383,6 +386,30 @@ def convert(b: Builder, x: Value, dtype: np.dtype) -> Value:
 def fold(b: Builder, op: str, x: Value, y: Value) -> Value:
     """One step of a reduction, in the order (accumulator, element)."""
     return apply(b, op, [x, y], x.dtype)
+
+
+def _widened(b: Builder, x: Value) -> Value:
+    """A half as float32, which has all its values."""
+    if x.dtype == F16:
+        return b.cast("fpext", x, F32)
+    if x.dtype != BF16:
+        return x
+    bits = b.binary("shl", b.cast("zext", x, I32), b.const(16, I32, x.lanes))
+    return b.cast("bitcast", bits, F32)
+
+
+def _narrowed(b: Builder, x: Value, dtype: np.dtype) -> Value:
+    """A float32 rounded to the nearest half, ties to even."""
+    if dtype == F16:
+        return b.cast("fptrunc", x, dtype)
+    bits = b.cast("bitcast", x, I32)
+    high = b.binary("lshr", bits, b.like(bits, 16))
+    odd = b.binary("and", high, b.like(bits, 1))
+    up = b.binary("add", bits, b.binary("add", odd, b.like(bits, 0x7FFF)))
+    rounded = b.binary("lshr", up, b.like(bits, 16))
+    nan = b.compare("fcmp uno", x, x)
+    quiet = b.binary("or", high, b.like(bits, 0x40))
+    return b.cast("trunc", b.select(nan, quiet, rounded), dtype)
 
 
 def identity(op: str, dtype: np.dtype) -> Any:
