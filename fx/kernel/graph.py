@@ -467,25 +467,35 @@ class Graph:
         attr = Contraction(tuple(reduced), tuple(x_axes), tuple(w_axes), panel)
         return self._add("contract", shape, x.dtype, "contract", (x, w), attr)
 
-    def loop(
-        self, loop: Loop, args: Sequence[Node], types: Sequence[tuple[Sequence[int], Any]]
-    ) -> list[Node]:
-        """The results of a loop, of given shapes and dtypes: final carry, stacked results."""
+    def loop(self, loop: Loop, args: Sequence[Node], shapes: Sequence[Sequence[int]]) -> list[Node]:
+        """The results of a loop, of given shapes: final carry, stacked results."""
         head = self._add("loop", (), BOOL, None, tuple(args), loop)
-        return [self._add("result", *t, i, (head,)) for i, t in enumerate(types)]
+        k, length = len(loop.carry), (loop.length,)
+        made = [n.shape if i < k else length + n.shape for i, n in enumerate(loop.outputs)]
+        return self._results(head, loop.outputs, made, shapes)
 
     def choice(
-        self,
-        branches: Sequence[Branch],
-        args: Sequence[Node],
-        types: Sequence[tuple[Sequence[int], Any]],
+        self, branches: Sequence[Branch], args: Sequence[Node], shapes: Sequence[Sequence[int]]
     ) -> list[Node]:
-        """The results of the branch that the first operand, an int32, is the number of.
+        """The results, of given shapes, of the branch whose number the first operand, int32, is.
 
         The others are the inputs of all branches.
         """
         head = self._add("choice", (), BOOL, None, tuple(args), tuple(branches))
-        return [self._add("result", *t, i, (head,)) for i, t in enumerate(types)]
+        outputs = branches[0].outputs
+        return self._results(head, outputs, [n.shape for n in outputs], shapes)
+
+    def _results(
+        self, head: Node, outputs: Sequence[Node], made: Sequence[Any], shapes: Sequence[Any]
+    ) -> list[Node]:
+        """The results of a node: arrays of the shapes `made`, as what has other shapes."""
+        results = []
+        for i, (out, own, shape) in enumerate(zip(outputs, made, shapes, strict=True)):
+            node = self._add("result", own, out.dtype, i, (head,))
+            shown = node if own == tuple(shape) else self.reshape(node, shape)
+            assert shown is not None
+            results.append(shown)
+        return results
 
     def again(self, node: Node, args: tuple[Node, ...]) -> Node:
         """A node like one of another graph, of these operands."""

@@ -500,7 +500,16 @@ class _Writer:
                 s = self.steps[id]
                 if s.op in scalar.CHEAP or self._kept(s) is not None:
                     continue
-                host = next((t for t in hosts if t.level >= level and t.dtype == s.dtype), None)
+                # The last level that needs it reads it before its place is written.
+                host = next(
+                    (
+                        t
+                        for t in hosts
+                        if (t.level, self.number[t.id]) > (level, self.number[id])
+                        and t.dtype == s.dtype
+                    ),
+                    None,
+                )
                 if host is not None:
                     self.scratch[id] = host.id
                     hosts.remove(host)

@@ -104,7 +104,9 @@ class _Builder:
         # What is summed afterwards is no carry, but its factors are stacked, if they are not yet.
         kept = [i for i in range(len(outputs)) if i not in sums]
         factors = [f for p in sums.values() for f in (p.x, p.y) if f not in xs]
-        outputs = _own_arrays(inner.graph, [*(outputs[i] for i in kept), *factors])
+        outputs = [*(outputs[i] for i in kept), *factors]
+        shapes = [o.shape for o in outputs]
+        outputs = _own_arrays(inner.graph, outputs)
         carry = [c for i, c in enumerate(carry) if i not in sums]
         outer = dict(zip((n.id for n in inputs), operands, strict=True))
         moving = {n.id for n in inputs[form.consts :]}
@@ -122,12 +124,8 @@ class _Builder:
         arrays = [*(o for _, o in pairs), *(outer[n.id] for n in (*carry, *xs))]
         arrays += [*tested, *(o for _, o in test_held)]
         k, n = len(carry), len(kept)
-        made = self.graph.loop(
-            loop,
-            [self._array(a) for a in arrays],
-            [(o.shape if i < k else (form.length, *o.shape), o.dtype)
-             for i, o in enumerate(outputs)],
-        )  # fmt: skip
+        shapes = [s if i < k else (form.length, *s) for i, s in enumerate(shapes)]
+        made = self.graph.loop(loop, [self._array(a) for a in arrays], shapes)
         stacked = dict(zip((f.id for f in factors), made[n:], strict=True))
         stacked.update((x.id, outer[x.id]) for x in xs)
         results: list[Any] = [None] * len(types)
@@ -164,7 +162,7 @@ class _Builder:
         if number is None:
             return None
         arrays = [self._array(a) for a in (*rest, *(o for _, o in held))]
-        return self.graph.choice(full, [number, *arrays], [(t.shape, t.dtype) for t in types])
+        return self.graph.choice(full, [number, *arrays], [t.shape for t in types])
 
     def _branch(self, jaxpr: Jaxpr) -> tuple[Branch, list[tuple[Node, Node]]] | None:
         """A program as a graph of its own, and the inputs that stand for constants it holds."""
