@@ -160,7 +160,7 @@ class Fusion:
 
     # ------------------------------------------------------------------ placing
     def _place(self, node: Node) -> None:
-        if node.kind in ("contract", "prefixes", "scatter"):
+        if node.kind in ("contract", "prefixes", "scatter", "sort"):
             self.clusters.append(Cluster(len(self.clusters), node.shape))
             self._enter(node, self.clusters[-1], "full")
         elif node.kind in ("map", "reduce"):
@@ -373,7 +373,7 @@ class Fusion:
         """Nodes that something outside their cluster reads."""
         stored = {storage(resolve(n)[0]).id for n in outputs}
         for node in self.nodes:
-            if node.kind not in (*_FUSED, *ALONE, "prefixes", "scatter", "reshape"):
+            if node.kind not in (*_FUSED, *ALONE, "prefixes", "scatter", "sort", "reshape"):
                 continue
             home = self.of(node)
             for arg in node.args:

@@ -6,6 +6,7 @@
     reshape   the elements of an array in memory under another shape
     iota      a sum of multiples of the index along each axis
     prefixes  a fold of all prefixes along one axis
+    sort      rows of unsigned numbers in ascending order
     reduce    a fold over some axes
     contract  a sum of products of two operands over some axes
     scatter   an array with elements updated at places that are data, one after another
@@ -182,6 +183,7 @@ class Graph:
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.lasting: set[int] = set()  # inputs of a loop's body that are the same each time
+        self.inside = False  # whether this is the body of a loop or a branch
         self.source: Any = None  # of the equation that is being lowered, for its nodes
 
     def _add(self, kind: str, shape: Any, dtype: Any, *rest: Any) -> Node:
@@ -365,6 +367,15 @@ class Graph:
         if x.kind in ("view", "iota", "constant"):
             x = self.copy(x)
         return self._add("prefixes", x.shape, x.dtype, op, (x,), (axis, reverse))
+
+    def sort(self, x: Node) -> Node:
+        """The rows of an array of uint64 in ascending order: those with index 0 on a new axis.
+
+        That comes before the last one; what has index 1 means nothing.
+        """
+        if x.kind in ("view", "iota", "constant"):
+            x = self.copy(x)
+        return self._add("sort", (*x.shape[:-1], 2, x.shape[-1]), x.dtype, "sort", (x,))
 
     def join(self, parts: Sequence[Node], axis: int) -> Node | None:
         """Arrays behind one another along an axis."""

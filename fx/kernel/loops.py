@@ -18,6 +18,7 @@ from fx.kernel.fuse import Cluster, Fusion, match, storage
 from fx.kernel.graph import Node, resolve
 from fx.kernel.prefixes import Prefixes
 from fx.kernel.scatters import Scatters
+from fx.kernel.sorts import Sorts
 from fx.kernel.views import contiguous
 
 
@@ -143,11 +144,13 @@ class Kernel:
 
 def make_kernel(
     cluster: Cluster, fusion: Fusion
-) -> tuple[Kernel | Prefixes | Scatters, list[Node], list[Node]]:
+) -> tuple[Kernel | Prefixes | Scatters | Sorts, list[Node], list[Node]]:
     """The kernel of a cluster, and the nodes whose arrays it reads and writes."""
     head = cluster.nodes[0]
     if head.kind == "prefixes":
         return Prefixes(head), [storage(head.args[0])], [head]
+    if head.kind == "sort":
+        return Sorts(head), [storage(head.args[0])], [head]
     if head.kind == "scatter":
         scatters = Scatters(head)
         return scatters, scatters.reads, [head]

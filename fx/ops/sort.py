@@ -13,9 +13,11 @@ import numpy as np
 from fx.core.avals import ShapedArray
 from fx.core.primitive import P, Primitive
 from fx.errors import FxValueError, ShapeError
+from fx.kernel.graph import NATIVE
 from fx.ops.base import add_axis, check_domain, move_axis
 from fx.ops.dimension_numbers import GatherDimensionNumbers, GatherScatterMode
 from fx.ops.numerics import sort
+from fx.ops.orders import along, at_end, back, sort_order
 
 
 def take_along(x: Any, indices: Any, axis: int) -> Any:
@@ -75,6 +77,24 @@ class Sort(Primitive):
         return sort.sort_multi(
             xp, operands, dimension=dimension, is_stable=is_stable, num_keys=num_keys
         )
+
+    def lower(
+        self,
+        graph: Any,
+        args: Sequence[Any],
+        out: Sequence[Any],
+        *,
+        dimension: int,
+        is_stable: bool,
+        num_keys: int,
+    ) -> Any:
+        if any(x.dtype not in NATIVE for x in args):
+            return None
+        order = sort_order(graph, args[:num_keys], dimension)
+        if order is None:
+            return None
+        sorted_ones = [along(graph, at_end(graph, x, dimension), order) for x in args]
+        return [back(graph, x, dimension) for x in sorted_ones]
 
     def jvp_call(
         self,
@@ -136,6 +156,16 @@ class TopK(Primitive):
 
     def impl(self, xp: Any, x: Any, *, k: int, axis: int) -> Sequence[Any]:
         return sort.top_k(xp, x, k, axis)
+
+    def lower(
+        self, graph: Any, args: Sequence[Any], out: Sequence[Any], *, k: int, axis: int
+    ) -> Any:
+        order = sort_order(graph, args, axis, largest=True) if k else None
+        if order is None:
+            return None
+        first = graph.view(order, (*order.shape[:-1], k), range(len(order.shape)))
+        values = along(graph, at_end(graph, args[0], axis), first)
+        return [back(graph, values, axis), back(graph, first, axis)]
 
     def jvp(
         self, primals: Any, out: Sequence[Any], tangents: Sequence[Any], *, k: int, axis: int

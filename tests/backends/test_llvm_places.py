@@ -291,3 +291,41 @@ def test_nothing_beyond_an_array_is_touched():
     code = textwrap.dedent(FENCED)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "inside", done.stderr[-2000:]
+
+
+# ------------------------------------------------------------------ sorting
+SPECIAL = [0.0, -0.0, np.nan, np.inf, -np.inf, 1.5, -1.5]
+
+
+@settings(max_examples=25)
+@given(st.data(), DTYPES)
+def test_sorting(data, dtype):
+    shape = tuple(data.draw(st.lists(st.sampled_from([1, 2, 3, 8, 9, 33]), min_size=1, max_size=2)))
+    axis = data.draw(st.integers(0, len(shape) - 1))
+    rng = np.random.default_rng(data.draw(st.integers(0, 9)))
+    if np.dtype(dtype).kind == "f":
+        x = rng.choice(SPECIAL, shape).astype(dtype)
+    elif np.dtype(dtype).kind == "b":
+        x = rng.integers(0, 2, shape).astype(dtype)
+    else:
+        info = np.iinfo(dtype)
+        x = rng.choice(np.array([info.min, info.max, 0, 1, 2, info.max - 1], dtype), shape)
+    y = rng.integers(0, 3, shape).astype(np.int32)
+    number = np.arange(x.size, dtype=np.int32).reshape(shape)
+    for keys in (1, 2):
+        check(
+            lambda *xs, keys=keys: lax.sort(xs, dimension=axis, is_stable=True, num_keys=keys),
+            *(x, y, number),
+        )
+    k = data.draw(st.integers(1, shape[axis]))
+    check(lambda x: P.top_k(x, k=k, axis=axis), x)
+
+
+def test_loops_that_sort_are_native():
+    def step(state, key):
+        best, where = lax.top_k(state + key, 3)
+        return state.at[where].add(-1.0), (best, jnp.sort(state)[::-1])
+
+    state = np.arange(5000, dtype=np.float32) % 71
+    keys = np.arange(6, dtype=np.float32)
+    check(lambda state, keys: lax.scan(step, state, keys), state, keys)

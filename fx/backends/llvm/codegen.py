@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from fx.backends.llvm import places, prefixes, scalar
+from fx.backends.llvm import places, prefixes, scalar, sorts
 from fx.backends.llvm.builder import (
     BOOL,
     I32,
@@ -35,15 +36,16 @@ from fx.backends.llvm.units import Units, tiled, turned
 from fx.kernel.loops import Affine, Index, Kernel, Load, Number, Ref, Step
 from fx.kernel.prefixes import Prefixes
 from fx.kernel.scatters import Scatters
+from fx.kernel.sorts import Sorts
 from fx.kernel.vocabulary import PLACED
 
+_OTHERS: Any = {Prefixes: prefixes.write, Scatters: places.write, Sorts: sorts.write}
 
-def write(kernel: Kernel | Prefixes | Scatters, lanes: int) -> tuple[str, dict[str, str]]:
+
+def write(kernel: Kernel | Prefixes | Scatters | Sorts, lanes: int) -> tuple[str, dict[str, str]]:
     """The body of a kernel as text (its name is `@KERNEL`), and its declarations."""
-    if isinstance(kernel, Prefixes):
-        return prefixes.write(kernel, lanes)
-    if isinstance(kernel, Scatters):
-        return places.write(kernel, lanes)
+    if not isinstance(kernel, Kernel):
+        return _OTHERS[type(kernel)](kernel, lanes)
     writer = _Writer(kernel, lanes)
     writer.function()
     return "\n".join(writer.b.lines), writer.b.declared

@@ -96,6 +96,7 @@ class _Builder:
             inputs += test.inputs[form.test_consts :]
             test = test._replace(inputs=inputs)
         inner = _Builder()
+        inner.graph.inside = True
         inputs = [inner.graph.input(v.aval.shape, v.aval.dtype) for v in form.body.invars]
         fixed, carry, xs = split_list(inputs, form.consts, form.carries)
         inner.graph.lasting = {n.id for n in fixed}
@@ -167,6 +168,7 @@ class _Builder:
     def _branch(self, jaxpr: Jaxpr) -> tuple[Branch, list[tuple[Node, Node]]] | None:
         """A program as a graph of its own, and the inputs that stand for constants it holds."""
         inner = _Builder()
+        inner.graph.inside = True
         inputs = [inner.graph.input(v.aval.shape, v.aval.dtype) for v in jaxpr.invars]
         outputs = _own_arrays(inner.graph, inner.run(jaxpr, inputs))
         if _has_calls(inner.graph, used(outputs)):
@@ -192,7 +194,7 @@ class _Builder:
             if node.id in moving or any(a.id in moving for a in node.args):
                 moving.add(node.id)
                 continue
-            costly = node.kind in ("reduce", "contract", "prefixes", "scatter")
+            costly = node.kind in ("reduce", "contract", "prefixes", "scatter", "sort")
             costly = costly or node.op in ("copy", "pad", "take")
             if costly and node.id not in kept and _closed(node, outer):
                 there = self._cloned(node, outer)

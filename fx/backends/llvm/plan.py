@@ -18,6 +18,7 @@ from fx.kernel.graph import Branch, Graph, Loop, Node, resolve
 from fx.kernel.loops import Affine, Kernel, Load, Step, make_kernel
 from fx.kernel.prefixes import Prefixes
 from fx.kernel.scatters import Scatters
+from fx.kernel.sorts import Sorts
 from fx.kernel.views import contiguous
 
 
@@ -28,7 +29,7 @@ class Item(NamedTuple):
     """
 
     slots: list[int]
-    kernel: Kernel | Prefixes | Scatters | None = None
+    kernel: Kernel | Prefixes | Scatters | Sorts | None = None
     loop: Repeat | None = None
     choice: list[Block] | None = None
 
@@ -460,7 +461,16 @@ class Plan:
 
     def array(self, node: Node) -> int:
         """The slot that holds a node's value as an ndarray, adding steps that make it one."""
-        if node.kind in ("input", "result", "map", "reduce", "contract", "prefixes", "scatter"):
+        if node.kind in (
+            "input",
+            "result",
+            "map",
+            "reduce",
+            "contract",
+            "prefixes",
+            "scatter",
+            "sort",
+        ):
             return self.slot(node)
         known = len(self.slots)
         slot = self.slot(node)

@@ -10,6 +10,7 @@ from fx.backends.llvm.contraction import Tiling
 from fx.kernel.loops import Kernel, Load
 from fx.kernel.prefixes import Prefixes
 from fx.kernel.scatters import Axis, Scatters, count
+from fx.kernel.sorts import Sorts
 from fx.kernel.vocabulary import PLACED
 
 _BLOCK = 16384  # elements of the innermost dimension in a unit
@@ -33,9 +34,13 @@ class Units:
     outer: list[Axis]
     inner: Axis | None = None
 
-    def __init__(self, kernel: Kernel | Prefixes | Scatters):
+    def __init__(self, kernel: Kernel | Prefixes | Scatters | Sorts):
         if isinstance(kernel, Scatters):
             self._updates(kernel)
+            return
+        if isinstance(kernel, Sorts):
+            self.block, self.blocks, self.across, self.spans = kernel.count, 1, None, {}
+            self.count, self.cost = kernel.rows, kernel.count * (8 * kernel.passes + 1)
             return
         if isinstance(kernel, Prefixes):
             self.block, self.blocks, self.across = kernel.block, kernel.blocks, None
