@@ -47,8 +47,8 @@ class _Engine:
         known = (PIPELINE, llvmlite.__version__, llvm.llvm_version_info, self.triple, self.cpu)
         self.identity = repr((*known, self.features)).encode()
 
-    def new_machine(self) -> Any:
-        return self.target.create_target_machine(cpu=self.cpu, features=self.features, opt=1)
+    def new_machine(self, level: int = 1) -> Any:
+        return self.target.create_target_machine(cpu=self.cpu, features=self.features, opt=level)
 
 
 _engine: list[_Engine] = []
@@ -144,11 +144,12 @@ def _unlocked_emit() -> Any:
 _emit = _unlocked_emit()
 
 
-def _object_code(text: str) -> bytes:
-    """The object code of a module."""
+def _object_code(text: str, quickly: bool = False) -> bytes:
+    """The object code of a module; quickly made for what does little but call kernels."""
     e = engine()
     try:
-        machine = e.machines.pop()  # of the calling thread as long as it works
+        # Of the calling thread as long as it works.
+        machine = e.new_machine(0) if quickly else e.machines.pop()
     except IndexError:
         machine = e.new_machine()
     try:
@@ -167,10 +168,11 @@ def _object_code(text: str) -> bytes:
         finally:
             lib.LLVMPY_DisposeMemoryBuffer(buffer)
     finally:
-        e.machines.append(machine)
+        if not quickly:
+            e.machines.append(machine)
 
 
-def objects(texts: Sequence[str]) -> list[bytes]:
+def objects(texts: Sequence[str], quickly: bool = False) -> list[bytes]:
     """The object code of modules: from the disk, or compiled on all cores."""
     e, disk = engine(), disk_cache()
     keys = [hashlib.blake2b(e.identity + t.encode(), digest_size=20).hexdigest() for t in texts]
@@ -181,7 +183,7 @@ def objects(texts: Sequence[str]) -> list[bytes]:
 
     def work() -> None:
         for i in following:
-            code = found[i] = _object_code(texts[i])
+            code = found[i] = _object_code(texts[i], quickly)
             if disk:
                 disk.put(keys[i], code)
 
@@ -220,8 +222,8 @@ def shown(text: str, dialect: str) -> str:
 
 
 def compile_module(text: str, names: Iterable[str]) -> dict[str, int]:
-    """Addresses of functions of a module."""
-    return _link(objects([text]), names)
+    """Addresses of functions of the runtime's module."""
+    return _link(objects([text], quickly=True), names)
 
 
 def kernel_module(body: str, declared: dict[str, str]) -> tuple[str, str]:
