@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from fx.kernel.graph import Scatter, resolve
 from fx.kernel.views import View, contiguous
+from fx.kernel.vocabulary import HALVES
 from fx.ops.dimension_numbers import (
     GatherDimensionNumbers,
     GatherScatterMode,
@@ -116,6 +119,10 @@ def scattered_into(
 
 
 def _put(graph: Any, op: str, x: Any, updates: Any, targets: Any, columns: Any, drops: bool) -> Any:
+    if op != "set" and x.dtype in HALVES:  # as NumPy's rule: rounded once, at the end
+        wide = [graph.map("convert", a, dtype=np.dtype(np.float32)) for a in (x, updates)]
+        made = _put(graph, op, *wide, targets, columns, drops)
+        return None if made is None else graph.map("convert", made, dtype=x.dtype)
     left, offset = [], 0
     strides = contiguous(x.shape)
     for axis, last, column in columns:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fx.kernel.graph import NATIVE, View, identity_view
+from fx.kernel.vocabulary import HALVES
 from fx.util import moved
 
 _HERE = 4096  # elements from which on NumPy sorts faster, where it can be called
@@ -68,6 +69,8 @@ def along(graph: Any, x: Any, positions: Any) -> Any:
 
 def _parts(graph: Any, x: Any, largest: bool) -> list[Any] | None:
     """Numbers of 32 bits in the order of `x`, the most significant first."""
+    if x.dtype in HALVES:
+        x = graph.map("convert", x, dtype=np.dtype(np.float32))
     kind, bits = x.dtype.kind, x.dtype.itemsize * 8
     if kind not in "biuf":
         return None

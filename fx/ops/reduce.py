@@ -322,7 +322,7 @@ class ArgExtremum(OverAxes):
             return None
         shown = graph.view(extremum, x.shape, without(range(len(x.shape)), axes))
         hit = shown and graph.map("eq", x, shown)
-        if hit is not None and x.dtype.kind == "f":
+        if hit is not None and x.dtype.kind not in "biu":
             hit = graph.map("or", hit, graph.map("ne", x, x))
         beyond = graph.constant(number.dtype.type(size))
         first = hit and graph.map("select", hit, beyond, number)

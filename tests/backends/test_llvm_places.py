@@ -14,6 +14,7 @@ import fx.numpy as jnp
 from fx import lax
 from fx.backends.numpy import NumpyBackend
 from fx.core.primitive import P
+from fx.dtypes import bfloat16
 from fx.kernel.scatters import Scatters
 from fx.ops.dimension_numbers import GatherScatterMode, scatter_numbers
 from tests.ops.windows import gathers
@@ -24,7 +25,8 @@ Program = program.Program
 CLIP, DROP = GatherScatterMode.CLIP, GatherScatterMode.FILL_OR_DROP
 EXTENTS = st.sampled_from([1, 2, 3, 7, 16, 17])
 DTYPES = st.sampled_from(
-    [np.float32, np.float64, np.bool_, np.int8, np.uint16, np.int32, np.int64, np.uint64]
+    [np.float32, np.float64, np.float16, bfloat16, np.bool_]
+    + [np.int8, np.uint16, np.int32, np.int64, np.uint64]
 )
 INDICES = st.sampled_from([np.int8, np.int16, np.int32, np.int64])
 
@@ -48,7 +50,7 @@ def check(f, *args):
 def whole_numbers(shape, dtype, seed=0):
     """Numbers whose sums and products have no rounding, so that their order does not show."""
     rng = np.random.default_rng(seed)
-    return rng.integers(-3 if np.dtype(dtype).kind in "if" else 0, 4, shape).astype(dtype)
+    return rng.integers(-3 if np.dtype(dtype).kind in "ifV" else 0, 4, shape).astype(dtype)
 
 
 # ------------------------------------------------------------------ as interpreted
@@ -303,7 +305,7 @@ def test_sorting(data, dtype):
     shape = tuple(data.draw(st.lists(st.sampled_from([1, 2, 3, 8, 9, 33]), min_size=1, max_size=2)))
     axis = data.draw(st.integers(0, len(shape) - 1))
     rng = np.random.default_rng(data.draw(st.integers(0, 9)))
-    if np.dtype(dtype).kind == "f":
+    if np.dtype(dtype).kind in "fV":
         x = rng.choice(SPECIAL, shape).astype(dtype)
     elif np.dtype(dtype).kind == "b":
         x = rng.integers(0, 2, shape).astype(dtype)
@@ -319,6 +321,17 @@ def test_sorting(data, dtype):
         )
     k = data.draw(st.integers(1, shape[axis]))
     check(lambda x: P.top_k(x, k=k, axis=axis), x)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, bfloat16])
+@pytest.mark.parametrize("shape", [(40, 9), (3, 200), (7,)])
+def test_positions_of_extrema(dtype, shape):
+    """The first of equals; NaN wins."""
+    rng = np.random.default_rng(0)
+    for numbers in (SPECIAL, [*SPECIAL[3:], 2.5]):
+        x = rng.choice(numbers, shape).astype(dtype)
+        for axis in range(len(shape)):
+            check(lambda x, a=axis: (jnp.argmax(x, a), jnp.argmin(x, a)), x)
 
 
 def test_loops_that_sort_are_native():
