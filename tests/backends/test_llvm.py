@@ -160,6 +160,21 @@ def test_huge_angles(name, dtype):
         np.testing.assert_array_equal(compiled(getattr(P, name), alone)([alone])[0], got[i])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.filterwarnings("ignore:.*encountered in.*:RuntimeWarning")
+def test_scalars_have_the_values_of_vectors(dtype):
+    x = np.asarray([0.3, 1.7, -2.5, 30.0, 1e9, 0.0], dtype)
+    names = [*ULPS, *ULPS_OF_TWO]
+    f = lambda v: tuple(
+        getattr(P, n)(v, v) if n in ULPS_OF_TWO else getattr(P, n)(v) for n in names
+    )
+    together = compiled(f, x)([x])
+    alone = compiled(f, np.asarray(x[0]))
+    for i in range(len(x)):
+        for name, got, want in zip(names, alone([np.asarray(x[i])]), together, strict=True):
+            np.testing.assert_array_equal(got, want[i], err_msg=f"{name}({x[i]})")
+
+
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.5, np.inf, -np.inf, np.nan, 1e-45, -1e-45, 1e30, -1e30]
 UNARY = ["abs", "ceil", "floor", "neg", "sign", "square", "is_finite", *ULPS]
 BINARY = [

@@ -291,13 +291,13 @@ def _erf_inv(b: Builder, x: Value) -> list[Value]:
 
 def _lgamma(b: Builder, x: Value) -> list[Value]:
     wide, single = convert(b, x, F64), x.dtype == F32
-    log, sin = (lambda v, op=op: _float(b, op, [v]) for op in ("log", "sin"))
+    log, sin = (lambda v: _float(b, "log", [v])), (lambda v: trigonometry.sin(b, v, single))
     return [convert(b, special.lgamma(b, wide, single, log, sin), x.dtype)]
 
 
 def _digamma(b: Builder, x: Value) -> list[Value]:
     wide, single = convert(b, x, F64), x.dtype == F32
-    log, tan = (lambda v, op=op: _float(b, op, [v]) for op in ("log", "tan"))
+    log, tan = (lambda v: _float(b, "log", [v])), (lambda v: trigonometry.tan(b, v, single))
     return [convert(b, special.digamma(b, wide, single, log, tan), x.dtype)]
 
 
