@@ -18,6 +18,7 @@ import fx.numpy as jnp
 from fx import lax
 from tests.backends.agreement import agree
 from tests.backends.test_contractions import contraction, seeded
+from tests.backends.test_loops import loop
 from tests.backends.test_windows import KINDS as WINDOWS
 from tests.op_table import TABLE
 
@@ -54,6 +55,7 @@ GROUPS = {
     "column": _columns,
     "contraction": lambda n: _drawn(contraction, range(n)),
     **{kind: lambda n, g=g: _drawn(g, range(n)) for kind, (g, _) in WINDOWS.items()},
+    "loop": lambda n: _drawn(loop, range(n)),
     "table": lambda n: _table(0, 1),
 }
 
