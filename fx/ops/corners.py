@@ -120,8 +120,8 @@ def scattered_into(
 
 def _put(graph: Any, op: str, x: Any, updates: Any, targets: Any, columns: Any, drops: bool) -> Any:
     if op != "set" and x.dtype in HALVES:  # as NumPy's rule: rounded once, at the end
-        wide = [graph.map("convert", a, dtype=np.dtype(np.float32)) for a in (x, updates)]
-        made = _put(graph, op, *wide, targets, columns, drops)
+        wide, more = (graph.map("convert", a, dtype=np.dtype(np.float32)) for a in (x, updates))
+        made = _put(graph, op, wide, more, targets, columns, drops)
         return None if made is None else graph.map("convert", made, dtype=x.dtype)
     left, offset = [], 0
     strides = contiguous(x.shape)

@@ -155,7 +155,7 @@ def test_programs(name, width):
 
 
 # ------------------------------------------------------------------ the order of updates
-@pytest.mark.parametrize("width", [1, 8, 200])
+@pytest.mark.parametrize("width", [1, 8, 200, 1100])
 def test_sums_are_taken_in_order(width):
     """So they are the same however many threads there are."""
     rng = np.random.default_rng(0)

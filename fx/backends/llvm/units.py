@@ -17,6 +17,7 @@ _BLOCK = 16384  # elements of the innermost dimension in a unit
 _SQUARE = 8  # indices along two dimensions from which on turning squares beats gathering
 _SMALL = 8192  # elements up to which a unit takes more indices of the other dimensions
 _SHARED = 1 << 16  # updates from which on threads share them
+_PIECE = 512  # elements of a window in a unit at least: memory is read slowly by shorter pieces
 _COLUMNS = 2048  # the same for accumulators that live in the first-level cache
 
 
@@ -88,7 +89,7 @@ class Units:
         wanted = 2 * engine.cores() if k.size >= _SHARED else 1
         if rows < wanted:
             lines = -(-size // (-(-wanted // rows) * engine.lanes()))
-            self.block = min(size, lines * engine.lanes())
+            self.block = min(size, max(_PIECE, lines * engine.lanes()))
             self.blocks = -(-size // self.block)
         self.count = rows * self.blocks
         self.cost = max(1, k.size // self.count)
