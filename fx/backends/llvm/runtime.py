@@ -63,7 +63,8 @@ _IR = """
 @tasks = internal global i64 0
 @next = internal global i64 0
 @generation = internal global i32 0
-@pending = internal global i32 0
+@gate = internal global i32 0
+@sleepers = internal global i32 0
 @busy = internal global i32 0
 @workers = internal global i32 0
 
@@ -115,8 +116,10 @@ again:
   %enough = icmp sgt i32 %i2, SPINS
   br i1 %enough, label %sleep, label %spin
 sleep:
+  %a = atomicrmw add ptr @sleepers, i32 1 seq_cst
   %r = call i64 (i64, ...) @syscall(i64 FUTEX, ptr %word,
       i32 128, i32 %value, ptr null, ptr null, i32 0)
+  %b = atomicrmw sub ptr @sleepers, i32 1 seq_cst
   %after = load atomic i32, ptr %word acquire, align 4
   %still = icmp eq i32 %after, %value
   br i1 %still, label %sleep, label %done
@@ -125,28 +128,52 @@ done:
 }
 
 define internal void @wake(ptr %word) {
+entry:
+  %n = load atomic i32, ptr @sleepers seq_cst, align 4
+  %none = icmp eq i32 %n, 0
+  br i1 %none, label %done, label %call
+call:
   %r = call i64 (i64, ...) @syscall(i64 FUTEX, ptr %word,
       i32 129, i32 2147483647, ptr null, ptr null, i32 0)
+  br label %done
+done:
   ret void
 }
 
+; A worker that wakes up takes part only while the gate is open: the caller never waits for one
+; that has not begun. The gate counts those inside.
 define internal ptr @worker(ptr %seen0) {
 entry:
   %first = ptrtoint ptr %seen0 to i64
   %start = trunc i64 %first to i32
   br label %wait
 wait:
-  %seen = phi i32 [%start, %entry], [%seen2, %woken], [%seen2, %last]
+  %seen = phi i32 [%start, %entry], [%now, %knock], [%now, %leave], [%now, %last]
   call void @wait_while(ptr @generation, i32 %seen)
-  %seen2 = add i32 %seen, 1
+  %now = load atomic i32, ptr @generation acquire, align 4
+  %gate0 = load atomic i32, ptr @gate acquire, align 4
+  br label %knock
+knock:
+  %inside = phi i32 [%gate0, %wait], [%gate1, %retry]
+  %open = icmp uge i32 %inside, OPEN
+  br i1 %open, label %enter, label %wait
+enter:
+  %more = add i32 %inside, 1
+  %tried = cmpxchg ptr @gate, i32 %inside, i32 %more acquire monotonic
+  %entered = extractvalue { i32, i1 } %tried, 1
+  br i1 %entered, label %work, label %retry
+retry:
+  %gate1 = extractvalue { i32, i1 } %tried, 0
+  br label %knock
+work:
   call void @work()
-  %left = atomicrmw sub ptr @pending, i32 1 acq_rel
-  %final = icmp eq i32 %left, 1
-  br i1 %final, label %last, label %woken
+  %before = atomicrmw sub ptr @gate, i32 1 seq_cst
+  %final = icmp eq i32 %before, 1
+  br i1 %final, label %last, label %leave
 last:
-  call void @wake(ptr @pending)
+  call void @wake(ptr @gate)
   br label %wait
-woken:
+leave:
   br label %wait
 }
 
@@ -183,7 +210,8 @@ done:
 define void @fx_forget() {
   store i32 0, ptr @workers
   store i32 0, ptr @busy
-  store i32 0, ptr @pending
+  store i32 0, ptr @gate
+  store i32 0, ptr @sleepers
   ret void
 }
 
@@ -211,17 +239,18 @@ all:
   store i64 %g, ptr @grain
   store i64 %n, ptr @tasks
   store i64 0, ptr @next
-  store atomic i32 %w, ptr @pending release, align 4
-  %old = atomicrmw add ptr @generation, i32 1 acq_rel
+  store atomic i32 OPEN, ptr @gate release, align 4
+  %old = atomicrmw add ptr @generation, i32 1 seq_cst
   call void @wake(ptr @generation)
   call void @work()
+  %closed = atomicrmw sub ptr @gate, i32 OPEN seq_cst
   br label %join
 join:
-  %p = load atomic i32, ptr @pending acquire, align 4
+  %p = load atomic i32, ptr @gate acquire, align 4
   %zero = icmp eq i32 %p, 0
   br i1 %zero, label %end, label %hold
 hold:
-  call void @wait_while(ptr @pending, i32 %p)
+  call void @wait_while(ptr @gate, i32 %p)
   br label %join
 end:
   store atomic i32 0, ptr @busy release, align 4
@@ -496,7 +525,12 @@ class Runtime:
         text = _IR.replace("FUTEX", str(_FUTEX.get(machine, 202)))
         pause, declared = _PAUSES.get(machine, ("", ""))
         text = text.replace("PAUSE", pause).replace("SPINS", "4000") + declared
-        for name, value in {**_LAYOUT, "MOST": MOST_ARRAYS, "DEEPEST": DEEPEST}.items():
+        for name, value in {
+            **_LAYOUT,
+            "MOST": MOST_ARRAYS,
+            "DEEPEST": DEEPEST,
+            "OPEN": 1 << 16,
+        }.items():
             text = text.replace(name, str(value))
         addresses = engine.compile_module(text, ["fx_run", "fx_start", "fx_forget"])
         self.run = _builtin("fx_run", addresses["fx_run"])
