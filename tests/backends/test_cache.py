@@ -39,9 +39,9 @@ def compilations(monkeypatch):
     """The texts that are compiled, as they are."""
     texts = []
 
-    def counted(text, original=engine._object_code):
+    def counted(text, *options, original=engine._object_code):
         texts.append(text)
-        return original(text)
+        return original(text, *options)
 
     monkeypatch.setattr(engine, "_object_code", counted)
     return texts
