@@ -2,7 +2,8 @@
 
 They compute what the NumPy rules compute: arithmetic rounds after each operation (no x * y + z is
 contracted), NaN wins in max and min, conversions saturate, shifts by the width and more give zero.
-Functions without a polynomial call the C library lane by lane.
+Functions are vector code of `polynomials`, `exponentials`, `trigonometry` and `special`; of numbers
+too large for that, which are rare, angles and remainders call the C library lane by lane.
 """
 
 from __future__ import annotations
@@ -18,13 +19,7 @@ from fx.kernel.vocabulary import BF16, F16, HALVES, PORTABLE
 
 _COMPARISONS = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
 _ORDERS = {"lt": "lt", "le": "le", "gt": "gt", "ge": "ge"}
-_LIBRARY = {
-    "exp2": "exp2", "expm1": "expm1", "exp": "exp", "log": "log", "log1p": "log1p", "sin": "sin",
-    "cos": "cos", "tan": "tan", "tanh": "tanh", "sinh": "sinh", "cosh": "cosh", "asin": "asin",
-    "acos": "acos", "atan": "atan", "asinh": "asinh", "acosh": "acosh", "atanh": "atanh",
-    "cbrt": "cbrt", "pow": "pow", "atan2": "atan2", "erf": "erf", "erfc": "erfc", "rem": "fmod",
-    "lgamma": "lgamma",
-}  # fmt: skip
+_LIBRARY = {"sin": "sin", "cos": "cos", "tan": "tan", "rem": "fmod"}
 _INTRINSICS = {
     "sqrt": "sqrt",
     "floor": "floor",
@@ -258,9 +253,9 @@ def _float(b: Builder, op: str, args: Sequence[Value]) -> Value:
         return polynomials.FLOAT32[op](b, x)
     if x.dtype == F32 and op in polynomials.BOUNDED:
         return _bounded(b, op, x)
-    if op in _OUTLINED:
-        return b.outlined(op, _OUTLINED[op], *args)[0]
-    return _library(b, op, args)
+    if op in _SHORT:
+        return _FUNCTIONS[op](b, *args)[0]
+    return b.outlined(op, _FUNCTIONS[op], *args)[0]
 
 
 def _wide(op: str, function: Callable[..., Value]) -> Callable[..., list[Value]]:
@@ -291,17 +286,21 @@ def _erf_inv(b: Builder, x: Value) -> list[Value]:
 
 def _lgamma(b: Builder, x: Value) -> list[Value]:
     wide, single = convert(b, x, F64), x.dtype == F32
-    log, sin = (lambda v: _float(b, "log", [v])), (lambda v: trigonometry.sin(b, v, single))
-    return [convert(b, special.lgamma(b, wide, single, log, sin), x.dtype)]
+
+    def log(v: Value) -> Value:  # of which it has three
+        return b.outlined("log", _FUNCTIONS["log"], v)[0]
+
+    y = special.lgamma(b, wide, single, log, lambda v: trigonometry.sin(b, v, single))
+    return [convert(b, y, x.dtype)]
 
 
 def _digamma(b: Builder, x: Value) -> list[Value]:
     wide, single = convert(b, x, F64), x.dtype == F32
-    log, tan = (lambda v: _float(b, "log", [v])), (lambda v: trigonometry.tan(b, v, single))
+    log, tan = (lambda v: _log(b, v)), (lambda v: trigonometry.tan(b, v, single))
     return [convert(b, special.digamma(b, wide, single, log, tan), x.dtype)]
 
 
-_OUTLINED: dict[str, Callable[..., list[Value]]] = {
+_FUNCTIONS: dict[str, Callable[..., list[Value]]] = {
     "erf_inv": _erf_inv,
     "digamma": _digamma,
     "lgamma": _lgamma,
@@ -309,6 +308,11 @@ _OUTLINED: dict[str, Callable[..., list[Value]]] = {
     "rem": _rem,
     **{op: _wide(op, f) for op, f in (exponentials.FLOAT64 | trigonometry.FLOAT64).items()},
 }
+# A loop around them holds their constants in registers; for longer ones that makes no difference.
+_SHORT = frozenset(
+    ["acos", "asin", "atan", "cosh", "exp", "exp2", "expm1"]
+    + ["log", "log1p", "logistic", "sinh", "tanh"]
+)
 
 
 def _bounded(b: Builder, op: str, x: Value) -> Value:
