@@ -540,7 +540,7 @@ class _Writer:
             return b.splat(value, lanes)
         if stride == 1:
             return self.fetch(array, where, dtype, self.mask)
-        return self.gather(array, where, self.apart(stride), dtype)
+        return places.apart(self, array, where, stride, dtype)
 
     def fetch(
         self, array: int, where: str, dtype: np.dtype, mask: Value | None, lanes: int = 0
@@ -559,23 +559,6 @@ class _Writer:
         if dtype == BOOL:
             return b.emit(f"icmp ne {kind} {value.text}, zeroinitializer" if lanes > 1 else
                           f"icmp ne i8 {value.text}, 0", BOOL, lanes)  # fmt: skip
-        return value
-
-    def apart(self, stride: int) -> str:
-        """Offsets of elements `stride` apart."""
-        n = self.b.lanes
-        return f"<{n} x i64> <{', '.join(f'i64 {i * stride}' for i in range(n))}>"
-
-    def gather(self, array: int, where: str, offsets: str, dtype: np.dtype) -> Value:
-        """Elements at a vector of offsets."""
-        b, n = self.b, self.b.lanes
-        kind, one = memory_type(dtype, n), memory_type(dtype, 1)
-        pointer = self.pointer(array, one, where)
-        vector = b.integer(f"getelementptr {one}, ptr {pointer}, {offsets}")
-        mask = self.mask.text if self.mask is not None else "splat (i1 true)"
-        value = b.emit(b.masked_gather(kind, one, n, vector, dtype.itemsize, mask), dtype, n)
-        if dtype == BOOL:
-            return b.emit(f"icmp ne {kind} {value.text}, zeroinitializer", BOOL, n)
         return value
 
     def put(self, value: Value, array: int, where: str, mask: Value | None) -> None:

@@ -76,6 +76,20 @@ def starts(w: Any) -> tuple[list[str], dict[int, tuple[str, Value | None]]]:
     }
 
 
+def apart(w: Any, array: int, where: str, stride: int, dtype: np.dtype) -> Value:
+    """Elements `stride` apart, of which lanes outside the mask are not loaded."""
+    b, n = w.b, w.b.lanes
+    kind, one = memory_type(dtype, n), memory_type(dtype, 1)
+    offsets = f"<{n} x i64> <{', '.join(f'i64 {i * stride}' for i in range(n))}>"
+    pointer = w.pointer(array, one, where)
+    vector = b.integer(f"getelementptr {one}, ptr {pointer}, {offsets}")
+    mask = w.mask.text if w.mask is not None else "splat (i1 true)"
+    value = b.emit(b.masked_gather(kind, one, n, vector, dtype.itemsize, mask), dtype, n)
+    if dtype == BOOL:
+        return b.emit(f"icmp ne {kind} {value.text}, zeroinitializer", BOOL, n)
+    return value
+
+
 def _each(w: Any, array: int, where: str, offsets: Value, dtype: np.dtype) -> Value:
     """Elements at offsets, lane by lane: two or three times as fast as a gather on AMD's cores."""
     b, n = w.b, offsets.lanes
@@ -129,7 +143,7 @@ def taken(w: Any, s: Step) -> Value:
     elif step == 1:
         y = w.fetch(load.array, where, s.dtype, w.mask)
     else:
-        y = w.gather(load.array, where, w.apart(step), s.dtype)
+        y = apart(w, load.array, where, step, s.dtype)
     if fill is not None:
         other = w.operand(fill)
         y = b.select(inside, y, other) if inside is not None else y
