@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fx.kernel.products import contract
+from fx.ops.numerics import window as numerics
 
 _MOST_TAPS = 16  # of a window whose selection is unrolled
 
@@ -239,19 +240,18 @@ def scattered(
     window_strides: Sequence[int],
     padding: Sequence[tuple[int, int]],
 ) -> Any:
-    """Each source at the place that its window of the operand selects, for windows side by side.
+    """Each source at the place that its window of the operand selects.
 
     An element looks at all others of its window, in order: a later one is selected unless the one
-    selected so far is at least as large ("ge").
+    selected so far is at least as large ("ge"). Windows side by side need no memory for that.
     """
-    sizes = list(window_dimensions)
+    sizes, strides, padding = list(window_dimensions), list(window_strides), list(padding)
     taps = math.prod(sizes)
-    if sizes != list(window_strides) or any(any(p) for p in padding) or taps > _MOST_TAPS:
+    if taps > _MOST_TAPS or not source.size:
         return None
-    if taps == 1:
+    disjoint = sizes == strides and not any(any(p) for p in padding)
+    if disjoint and taps == 1:
         return source
-    if not source.size:
-        return None
     base, order = graph.layout(operand)
     if order is not None:
         axes = [order.index(i) for i in range(len(order))]
@@ -262,10 +262,12 @@ def scattered(
             base,
             select=select,
             window_dimensions=[sizes[a] for a in axes],
-            window_strides=[sizes[a] for a in axes],
-            padding=[(0, 0)] * len(axes),
+            window_strides=[strides[a] for a in axes],
+            padding=[padding[a] for a in axes],
         )
         return None if made is None else graph.ordered(made, order)
+    if not disjoint:
+        return _scattered_apart(graph, source, operand, select, sizes, strides, padding)
     # The grid: for each axis its windows, then, where they have several, their taps.
     grid: list[int] = []
     place, tap_axes = [], {}
@@ -278,19 +280,9 @@ def scattered(
     every = range(len(sizes))
     other_terms = [((place[i], sizes[i]),) for i in every]
     shown = graph.view(source, grid, place)
-    best, number = None, None
-    for t, tap in enumerate(itertools.product(*(range(s) for s in sizes))):
-        x = graph.look(operand, grid, other_terms, tap)
-        if x is None:
-            return None
-        if best is None:
-            best, number = x, graph.constant(np.int32(0))
-            continue
-        keep = graph.map(select, best, x)
-        best = keep and graph.map("select", keep, x, best)
-        number = keep and graph.map("select", keep, graph.constant(np.int32(t)), number)
-        if best is None or number is None:
-            return None
+    number = _selected(graph, operand, grid, other_terms, select, sizes, sizes)
+    if number is None:
+        return None
     own = None
     for i, axis in tap_axes.items():
         step = math.prod(sizes[i + 1 :])
@@ -306,3 +298,107 @@ def scattered(
     joined = graph.reshape(chosen, covered)
     rest = [(0, n - c, 0) for n, c in zip(operand.shape, covered, strict=True)]
     return joined and padded(graph, joined, zero, rest)
+
+
+def _selected(
+    graph: Any,
+    operand: Any,
+    shape: Sequence[int],
+    terms: Sequence[Any],
+    select: str,
+    sizes: Sequence[int],
+    radix: Sequence[int],
+) -> Any:
+    """The number of the tap that each window selects, counted with a radix for each axis.
+
+    The first tap of a window lies where `terms` say.
+    """
+    best, number = None, None
+    for tap in itertools.product(*(range(s) for s in sizes)):
+        x = graph.look(operand, shape, terms, tap)
+        if x is None:
+            return None
+        if best is None:
+            best, number = x, graph.constant(np.int32(0))
+            continue
+        t = sum(i * math.prod(radix[a + 1 :]) for a, i in enumerate(tap))
+        keep = graph.map(select, best, x)
+        best = keep and graph.map("select", keep, x, best)
+        number = keep and graph.map("select", keep, graph.constant(np.int32(t)), number)
+        if best is None or number is None:
+            return None
+    return number
+
+
+def _scattered_apart(
+    graph: Any,
+    source: Any,
+    operand: Any,
+    select: str,
+    sizes: list[int],
+    strides: list[int],
+    padding: list[tuple[int, int]],
+) -> Any:
+    """`scattered` for windows that overlap or have gaps.
+
+    Place s*q + r of the padded operand is tap r + s*j of window q - j, for a few j: it adds up the
+    sources of those that have selected it. Which tap each window selects is computed once.
+    """
+    shape, every = list(source.shape), range(len(sizes))
+    fill = numerics.identity("max" if select == "ge" else "min", operand.dtype)
+    places = zip(operand.shape, padding, strict=True)
+    wide = padded(graph, operand, graph.constant(fill), [(*p, 0) for _, p in places])
+    if wide is None:
+        return None
+    back = [-(-size // stride) for size, stride in zip(sizes, strides, strict=True)]
+    radix = [b * s for b, s in zip(back, strides, strict=True)]
+    number = _selected(
+        graph, wide, shape, [((i, strides[i]),) for i in every], select, sizes, radix
+    )
+    if number is None:
+        return None
+    if number.kind == "constant":  # windows of one element
+        number = graph.view(number, shape, ())
+    if number is None:
+        return None
+    number = graph.copy(number)
+    # For each axis q, and behind it r where the stride is not 1.
+    grid, at, rest = [], [], {}
+    for i, stride in enumerate(strides):
+        at.append(len(grid))
+        grid.append(-(-wide.shape[i] // stride))
+        if stride > 1:
+            rest[i] = len(grid)
+            grid.append(stride)
+    own = None
+    for i, axis in rest.items():
+        step = graph.constant(np.int32(math.prod(radix[i + 1 :])))
+        index = graph.map("mul", graph.iota(grid, axis, np.int32), step)
+        own = index if own is None else graph.map("add", own, index)
+    zero = graph.constant(np.zeros((), source.dtype))
+    none = graph.constant(np.int32(-1))
+    source = graph.copy(source) if source.kind in ("iota", "constant", "view") else source
+    total = None
+    for j in itertools.product(*(range(b) for b in back)):
+        terms = [((at[i], 1),) for i in every]
+        bounds = [(((at[i], 1),), j[i], j[i] + shape[i]) for i in every]
+        offsets = [-n for n in j]
+        looks = [graph.look(x, grid, terms, offsets) for x in (number, source)]
+        if None in looks:
+            return None
+        theirs, share = graph.bounded(looks[0], none, bounds), graph.bounded(looks[1], zero, bounds)
+        tap = sum(n * strides[i] * math.prod(radix[i + 1 :]) for i, n in enumerate(j))
+        mine = graph.constant(np.int32(tap))
+        mine = mine if own is None else graph.map("add", own, mine)
+        term = graph.map("select", graph.map("eq", theirs, mine), zero, share)
+        total = term if total is None else term and graph.map("add", total, term)
+        if total is None:
+            return None
+    total.fluid = operand.fluid
+    joined = graph.reshape(total, [n * s for n, s in zip(
+        [grid[a] for a in at], strides, strict=True)])  # fmt: skip
+    cut = [
+        (-low, low + n - m, 0)
+        for n, m, (low, _) in zip(operand.shape, joined.shape, padding, strict=True)
+    ]
+    return padded(graph, joined, zero, cut)
