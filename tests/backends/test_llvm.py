@@ -52,7 +52,7 @@ ULPS = {
     "acos": (np.arccos, 0.6, 1.5),
     "atan": (np.arctan, 0.6, 2),
     "erf": ("erf", 5, 1.5),
-    "erfc": ("erfc", 0.6, 4),
+    "erfc": ("erfc", 5, 4),
     "erf_inv": ("erfinv", 4, 4),
     "lgamma": ("loggamma", 0.6, 2.5),
     "digamma": ("digamma", 0.6, 4),

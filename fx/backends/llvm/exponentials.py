@@ -144,28 +144,27 @@ def _limited(b: Builder, x: Value, single: bool) -> Value:
     return limit(b, x, -105.0, 90.0) if single else limit(b, x, -746.0, 711.0)
 
 
-def exp(b: Builder, x: Value, single: bool) -> Value:
-    return _exp(b, _limited(b, x, single), None, single)
+def exp(b: Builder, x: Value) -> Value:
+    return _exp(b, _limited(b, x, False), None, False)
 
 
-def exp2(b: Builder, x: Value, single: bool) -> Value:
-    x = limit(b, x, -152.0, 129.0) if single else limit(b, x, -1080.0, 1025.0)
+def exp2(b: Builder, x: Value) -> Value:
+    x = limit(b, x, -1080.0, 1025.0)
     n, _ = rounded(b, x)
     r = b.sub(x, n)
-    q = table(b, r, tables.EXP2_SINGLE if single else tables.EXP2)
-    return _scaled(b, b.fma(r, q, b.like(x, 1.0)), n, single)
+    return _scaled(b, b.fma(r, table(b, r, tables.EXP2), b.like(x, 1.0)), n, False)
 
 
-def expm1(b: Builder, x: Value, single: bool) -> Value:
-    n, p = _exp_parts(b, limit(b, x, -40.0, 710.0), None, single)
+def expm1(b: Builder, x: Value) -> Value:
+    n, p = _exp_parts(b, limit(b, x, -40.0, 710.0), None, False)
     half = power_of_two(b, b.sub(n, b.like(x, 1.0)))  # of 2**n, which may overflow
     y = b.fma(half, p, b.sub(half, b.like(x, 0.5)))
     tiny = b.compare("fcmp olt", b.intrinsic("fabs", x), b.like(x, 2.0**-54))
     return b.select(tiny, x, b.add(y, y))
 
 
-def logistic(b: Builder, x: Value, single: bool) -> Value:
-    return logistic_by(b, x, lambda v: exp(b, v, single))
+def logistic(b: Builder, x: Value) -> Value:
+    return logistic_by(b, x, lambda v: exp(b, v))
 
 
 def logistic_by(b: Builder, x: Value, exponential: Callable[[Value], Value]) -> Value:
@@ -176,20 +175,20 @@ def logistic_by(b: Builder, x: Value, exponential: Callable[[Value], Value]) -> 
     return b.div(top, b.add(one, e))
 
 
-def tanh(b: Builder, x: Value, single: bool) -> Value:
+def tanh(b: Builder, x: Value) -> Value:
     # -t / (2 + t) with t = expm1(-2 |x|), which neither overflows nor cancels.
     size = b.intrinsic("fabs", x)
-    t = expm1(b, b.mul(size, b.like(x, -2.0)), single)
+    t = expm1(b, b.mul(size, b.like(x, -2.0)))
     y = b.div(t, b.add(t, b.like(x, 2.0)))
     return b.intrinsic("copysign", y, x)
 
 
-def _half_exp(b: Builder, x: Value, single: bool) -> Value:
-    return _exp(b, _limited(b, x, single), None, single, -1.0)
+def _half_exp(b: Builder, x: Value) -> Value:
+    return _exp(b, _limited(b, x, False), None, False, -1.0)
 
 
-def cosh(b: Builder, x: Value, single: bool) -> Value:
-    return cosh_by(b, x, lambda v: _half_exp(b, v, single))
+def cosh(b: Builder, x: Value) -> Value:
+    return cosh_by(b, x, lambda v: _half_exp(b, v))
 
 
 def cosh_by(b: Builder, x: Value, half_exp: Callable[[Value], Value]) -> Value:
@@ -198,9 +197,8 @@ def cosh_by(b: Builder, x: Value, half_exp: Callable[[Value], Value]) -> Value:
     return b.add(half, b.div(b.like(x, 0.25), half))
 
 
-def sinh(b: Builder, x: Value, single: bool) -> Value:
-    rest = tables.SINH_SINGLE if single else tables.SINH
-    return sinh_by(b, x, lambda v: _half_exp(b, v, single), rest)
+def sinh(b: Builder, x: Value) -> Value:
+    return sinh_by(b, x, lambda v: _half_exp(b, v), tables.SINH)
 
 
 def sinh_by(
@@ -236,20 +234,20 @@ def log_ends(b: Builder, x: Value, y: Value, zero: float) -> Value:
     return b.select(b.compare("fcmp olt", x, b.like(x, zero)), b.like(x, np.nan), y)
 
 
-def log(b: Builder, x: Value, single: bool) -> Value:
-    return log_ends(b, x, _log(b, *split(b, x), single), 0.0)
+def log(b: Builder, x: Value) -> Value:
+    return log_ends(b, x, _log(b, *split(b, x), False), 0.0)
 
 
 # log(1 + x), or where a condition is given and holds log(2 (1 + x)), so that x may be halved.
 Log1p = Callable[[Value, "Value | None"], Value]
 
 
-def log1p(b: Builder, x: Value, single: bool) -> Value:
-    return log1p_by(b, x, None, lambda k, f: _log(b, k, f, single))
+def log1p(b: Builder, x: Value) -> Value:
+    return _log1p(b, x, None)
 
 
-def _log1p(b: Builder, single: bool) -> Log1p:
-    return lambda x, doubled: log1p_by(b, x, doubled, lambda k, f: _log(b, k, f, single))
+def _log1p(b: Builder, x: Value, doubled: Value | None) -> Value:
+    return log1p_by(b, x, doubled, lambda k, f: _log(b, k, f, False))
 
 
 def log1p_by(
@@ -273,8 +271,8 @@ def _huge(b: Builder, x: Value) -> Value:
     return b.compare("fcmp ogt", x, b.like(x, 2.0**60))
 
 
-def asinh(b: Builder, x: Value, single: bool) -> Value:
-    return asinh_by(b, x, _log1p(b, single))
+def asinh(b: Builder, x: Value) -> Value:
+    return asinh_by(b, x, lambda u, doubled: _log1p(b, u, doubled))
 
 
 def asinh_by(b: Builder, x: Value, log1p: Log1p) -> Value:
@@ -287,8 +285,8 @@ def asinh_by(b: Builder, x: Value, log1p: Log1p) -> Value:
     return b.intrinsic("copysign", log1p(b.select(huge, size, u), huge), x)
 
 
-def acosh(b: Builder, x: Value, single: bool) -> Value:
-    return acosh_by(b, x, _log1p(b, single))
+def acosh(b: Builder, x: Value) -> Value:
+    return acosh_by(b, x, lambda u, doubled: _log1p(b, u, doubled))
 
 
 def acosh_by(b: Builder, x: Value, log1p: Log1p) -> Value:
@@ -300,8 +298,8 @@ def acosh_by(b: Builder, x: Value, log1p: Log1p) -> Value:
     return b.select(b.compare("fcmp olt", x, b.like(x, 1.0)), b.like(x, np.nan), y)
 
 
-def atanh(b: Builder, x: Value, single: bool) -> Value:
-    return atanh_by(b, x, _log1p(b, single))
+def atanh(b: Builder, x: Value) -> Value:
+    return atanh_by(b, x, lambda u, doubled: _log1p(b, u, doubled))
 
 
 def atanh_by(b: Builder, x: Value, log1p: Log1p) -> Value:
@@ -407,55 +405,61 @@ def cbrt(b: Builder, x: Value, single: bool) -> Value:
 
 
 # ------------------------------------------------------------------ error functions
-def _erf_near(b: Builder, x: Value, single: bool) -> Value:
+def _erf_near(b: Builder, x: Value) -> Value:
     """erf for |x| <= 1."""
-    quotient = special_tables.ERF_SINGLE if single else special_tables.ERF
-    return b.fma(x, table(b, b.mul(x, x), quotient), x)
+    return b.fma(x, table(b, b.mul(x, x), special_tables.ERF), x)
 
 
-def _erfc_far(b: Builder, x: Value, single: bool) -> Value:
-    """erfc for x >= 1/2: exp(-x**2) F(t) / (1 + 2 x) as in `fx.ops.numerics.error_function`."""
-    x = limit(b, x, 0.5, 10.5 if single else 28.0)
+def _erfc_far(b: Builder, x: Value) -> Value:
+    """erfc for x >= 1/2."""
     square = _product(b, x, b.negative(x))
-    e = _exp(b, square.high, None if single else square.low, single)
+    e = _exp(b, square.high, square.low, False)
+    return erfc_by(b, x, e, special_tables.ERFC_TAIL)
+
+
+def erfc_by(b: Builder, x: Value, e: Value, tail: tuple[float, ...]) -> Value:
+    """e F(t) / (1 + 2 x), with e = exp(-x**2), as in `fx.ops.numerics.error_function`."""
     three = b.like(x, 3.0)
-    t = b.div(b.sub(x, three), b.add(x, three))
-    f = table(b, t, tables.ERFC_TAIL_SINGLE if single else special_tables.ERFC_TAIL)
+    f = table(b, b.div(b.sub(x, three), b.add(x, three)), tail)
     return b.mul(e, b.div(f, b.fma(x, b.like(x, 2.0), b.like(x, 1.0))))
 
 
-def erf(b: Builder, x: Value, single: bool) -> Value:
+def erf(b: Builder, x: Value) -> Value:
     size, one = b.intrinsic("fabs", x), b.like(x, 1.0)
-    near = _erf_near(b, x, single)
+    near = _erf_near(b, x)
     far = b.compare("fcmp oge", size, one)
 
     def beyond() -> Value:
-        y = b.intrinsic("copysign", b.sub(one, _erfc_far(b, size, single)), x)
-        return b.select(far, y, near)
+        tail = _erfc_far(b, limit(b, size, 0.5, 28.0))
+        return b.select(far, b.intrinsic("copysign", b.sub(one, tail), x), near)
 
     return b.where_any(far, beyond, near)
 
 
-def erfc(b: Builder, x: Value, single: bool) -> Value:
-    size, one = b.intrinsic("fabs", x), b.like(x, 1.0)
-    y = b.sub(one, _erf_near(b, x, single))
+def erfc(b: Builder, x: Value) -> Value:
+    return erfc_parts(b, x, _erf_near(b, x), lambda v: _erfc_far(b, limit(b, v, 0.5, 28.0)))
+
+
+def erfc_parts(b: Builder, x: Value, near: Value, far: Callable[[Value], Value]) -> Value:
+    """erfc by erf near zero, and by erfc of what is not."""
+    y = b.sub(b.like(x, 1.0), near)
     above = b.compare("fcmp oge", x, b.like(x, 0.5))
     below = b.compare("fcmp olt", x, b.like(x, -1.0))
-    far = b.binary("or", above, below)
+    beyond = b.binary("or", above, below)
 
-    def beyond() -> Value:
-        tail = _erfc_far(b, size, single)
+    def outside() -> Value:
+        tail = far(b.intrinsic("fabs", x))
         tail = b.select(below, b.sub(b.like(x, 2.0), tail), tail)
-        return b.select(far, tail, y)
+        return b.select(beyond, tail, y)
 
-    return b.where_any(far, beyond, y)
+    return b.where_any(beyond, outside, y)
 
 
+# Functions of float64, and those that serve float32 as well, with a keyword `single`.
 FLOAT64: dict[str, Callable[..., Value]] = {
     "acosh": acosh,
     "asinh": asinh,
     "atanh": atanh,
-    "cbrt": cbrt,
     "cosh": cosh,
     "erf": erf,
     "erfc": erfc,
@@ -468,3 +472,4 @@ FLOAT64: dict[str, Callable[..., Value]] = {
     "sinh": sinh,
     "tanh": tanh,
 }
+WIDE: dict[str, Callable[..., Value]] = {"cbrt": cbrt}

@@ -14,6 +14,7 @@ import numpy as np
 from fx.backends.llvm import exponentials
 from fx.backends.llvm import function_tables as tables
 from fx.backends.llvm.builder import F32, F64, I32, I64, Builder, Value
+from fx.ops.numerics import special_tables
 
 _MAGIC = 12582912.0  # 1.5 * 2**23: adding it rounds to an integer, which its low bits then hold
 
@@ -142,6 +143,18 @@ def erf(b: Builder, x: Value) -> Value:
     return b.mul(c, b.div(p, q))  # c * p may be subnormal
 
 
+def erfc(b: Builder, x: Value) -> Value:
+    near = b.fma(x, exponentials.table(b, b.mul(x, x), special_tables.ERF_SINGLE), x)
+    return exponentials.erfc_parts(b, x, near, lambda v: _erfc_far(b, _limit(b, v, 0.5, 10.5)))
+
+
+def _erfc_far(b: Builder, x: Value) -> Value:
+    square = b.mul(x, b.negative(x))
+    lost = b.fma(x, b.negative(x), b.negative(square))
+    e = _exp(b, square)
+    return exponentials.erfc_by(b, x, b.fma(e, lost, e), tables.ERFC_TAIL_SINGLE)
+
+
 def _sine(b: Builder, x: Value, shift: int) -> Value:
     """sin(x + shift * pi / 2), reduced in double precision: good for |x| below 2**30."""
     wide = b.cast("fpext", x, F64)
@@ -176,6 +189,7 @@ FLOAT32 = {
     "asinh": asinh,
     "atanh": atanh,
     "cosh": cosh,
+    "erfc": erfc,
     "exp": exp,
     "exp2": exp2,
     "expm1": expm1,

@@ -306,7 +306,8 @@ _FUNCTIONS: dict[str, Callable[..., list[Value]]] = {
     "lgamma": _lgamma,
     "pow": lambda b, x, y: [exponentials.pow(b, x, y)],
     "rem": _rem,
-    **{op: _wide(op, f) for op, f in (exponentials.FLOAT64 | trigonometry.FLOAT64).items()},
+    **{op: lambda b, x, f=f: [f(b, x)] for op, f in exponentials.FLOAT64.items()},
+    **{op: _wide(op, f) for op, f in (exponentials.WIDE | trigonometry.WIDE).items()},
 }
 # A loop around them holds their constants in registers; for longer ones that makes no difference.
 _SHORT = frozenset(

@@ -186,7 +186,7 @@ def far(b: Builder, x: Value, single: bool) -> Value:
     return b.compare("fcmp oge", b.intrinsic("fabs", x), b.like(x, bound))
 
 
-FLOAT64: dict[str, Callable[..., Value]] = {
+WIDE: dict[str, Callable[..., Value]] = {
     "acos": acos,
     "asin": asin,
     "atan": atan,
