@@ -359,3 +359,38 @@ def test_values_kept_where_another_is_written_later():
         return early, costly * mean, jnp.cos(x) / mean
 
     agree(f, np.random.default_rng(0).uniform(1, 2, (5, 37)), exact=False)
+
+
+def outer(a, b):
+    return a[:, None] @ b[None, :]
+
+
+# Steps (carry, x) -> (carry, y) of a loop that adds up products, for carries of shape (8, 8).
+ADDED = {
+    "plain": lambda c, x: ((c[0] + outer(x, x), c[1]), None),
+    "reads the sum": lambda c, x: ((c[0] + outer(x, x) * c[0].sum(), c[1]), None),
+    "gives the old sum": lambda c, x: ((c[0] + outer(x, x), c[1]), c[0]),
+    "gives the new sum": lambda c, x: ((c[0] + outer(x, x), c[1]), c[0] + outer(x, x)),
+    "gives the product": lambda c, x: ((c[0] + outer(x, x), c[1]), outer(x, x)),
+    "passes the sum on": lambda c, x: ((c[0] + outer(x, x), c[0]), None),
+    "turns it": lambda c, x: ((c[0].T + outer(x, x), c[1]), None),
+    "turns the product": lambda c, x: ((c[0] + outer(x, 2 * x).T, c[1]), x),
+    "scaled": lambda c, x: ((outer(2 * x, x + 1) + c[0], c[1]), None),
+    "constant": lambda c, x: ((outer(x, jnp.arange(8.0, dtype="float64")) + c[0], c[1]), None),
+    "of a carry": lambda c, x: ((c[0] + outer(c[1][0], x), jnp.flip(c[1]) + x), None),
+    "two": lambda c, x: ((c[0] + outer(x, x), c[1] + outer(x, x + 1)), None),
+    "twice": lambda c, x: ((c[0] + outer(x, x) + outer(x, x + 1), c[1]), None),
+    "of matrices": lambda c, x: ((c[0] + x.reshape(1, 8).T @ x.reshape(1, 8), c[1]), None),
+}
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_products_that_a_loop_adds_up(name):
+    x = np.random.default_rng(0).integers(-3, 4, (5, 8)).astype(np.float64)
+    c = np.ones((8, 8)), np.eye(8)
+    for reverse in (False, True):
+        agree(lambda c, x, r=reverse: lax.scan(ADDED[name], c, x, reverse=r), c, x, exact=False)
+    agree(
+        lambda c, x: fx.grad(lambda c, x: sum(map(jnp.sum, lax.scan(ADDED[name], c, x)[0])))(c, x),
+        c, x, exact=False,
+    )  # fmt: skip

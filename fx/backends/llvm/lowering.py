@@ -241,7 +241,7 @@ def _sums(carry: Sequence[Node], outputs: Sequence[Node]) -> dict[int, Einsum]:
     for i, (old, new) in enumerate(zip(carry, outputs[: len(carry)], strict=True)):
         if new.op != "add" or old not in new.args or readers.get(new.id) or old.id not in wanted:
             continue
-        if sum(o is new for o in outputs) > 1 or readers[old.id] != [new]:
+        if sum(o is new for o in outputs) > 1 or old in outputs or readers[old.id] != [new]:
             continue
         term = new.args[1 - new.args.index(old)]
         p = term.products
