@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -142,9 +142,10 @@ class Kernel:
         return any(self.reduced) and not self.reduced[-1]
 
 
-def make_kernel(
-    cluster: Cluster, fusion: Fusion
-) -> tuple[Kernel | Prefixes | Scatters | Sorts, list[Node], list[Node]]:
+AnyKernel: TypeAlias = Kernel | Prefixes | Scatters | Sorts
+
+
+def make_kernel(cluster: Cluster, fusion: Fusion) -> tuple[AnyKernel, list[Node], list[Node]]:
     """The kernel of a cluster, and the nodes whose arrays it reads and writes."""
     head = cluster.nodes[0]
     if head.kind == "prefixes":

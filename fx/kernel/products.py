@@ -49,8 +49,9 @@ def contract(
     those of `shape`, then those of `reduced`. Each of `reduced` is an axis of both.
     """
     if x.dtype == y.dtype and x.dtype in HALVES:  # float32 keeps what adds up
-        wide = [graph.map("convert", a, dtype=np.float32) for a in (x, y)]
-        made = _contracted(graph, wide[0], x_axes, wide[1], y_axes, shape, reduced)
+        wide_x, wide_y = (graph.map("convert", a, dtype=np.float32) for a in (x, y))
+        assert wide_x is not None and wide_y is not None
+        made = _contracted(graph, wide_x, x_axes, wide_y, y_axes, shape, reduced)
         return made and graph.map("convert", made, dtype=x.dtype)
     made = _contracted(graph, x, x_axes, y, y_axes, shape, reduced)
     if made is not None:

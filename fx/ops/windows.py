@@ -378,7 +378,7 @@ def _scattered_apart(
     zero = graph.constant(np.zeros((), source.dtype))
     none = graph.constant(np.int32(-1))
     source = graph.copy(source) if source.kind in ("iota", "constant", "view") else source
-    total = None
+    total: Any = None
     for j in itertools.product(*(range(b) for b in back)):
         terms = [((at[i], 1),) for i in every]
         bounds = [(((at[i], 1),), j[i], j[i] + shape[i]) for i in every]

@@ -33,7 +33,7 @@ from fx.backends.llvm.builder import (
 )
 from fx.backends.llvm.contraction import Contractor
 from fx.backends.llvm.units import Units, tiled, turned
-from fx.kernel.loops import Affine, Index, Kernel, Load, Number, Ref, Step
+from fx.kernel.loops import Affine, AnyKernel, Index, Kernel, Load, Number, Ref, Step
 from fx.kernel.prefixes import Prefixes
 from fx.kernel.scatters import Scatters
 from fx.kernel.sorts import Sorts
@@ -42,7 +42,7 @@ from fx.kernel.vocabulary import PLACED
 _OTHERS: Any = {Prefixes: prefixes.write, Scatters: places.write, Sorts: sorts.write}
 
 
-def write(kernel: Kernel | Prefixes | Scatters | Sorts, lanes: int) -> tuple[str, dict[str, str]]:
+def write(kernel: AnyKernel, lanes: int) -> tuple[str, dict[str, str]]:
     """The body of a kernel as text (its name is `@KERNEL`), and its declarations."""
     if not isinstance(kernel, Kernel):
         return _OTHERS[type(kernel)](kernel, lanes)

@@ -12,13 +12,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from fx.backends.llvm.runtime import FOREVER, MOST_ARRAYS
+from fx.backends.llvm.steps import FOREVER, MOST_ARRAYS
 from fx.kernel.fuse import ALONE, Cluster, Fusion, storage
 from fx.kernel.graph import Branch, Graph, Loop, Node, resolve
-from fx.kernel.loops import Affine, Kernel, Load, Step, make_kernel
-from fx.kernel.prefixes import Prefixes
+from fx.kernel.loops import Affine, AnyKernel, Kernel, Load, Step, make_kernel
 from fx.kernel.scatters import Scatters
-from fx.kernel.sorts import Sorts
 from fx.kernel.views import contiguous
 
 
@@ -29,7 +27,7 @@ class Item(NamedTuple):
     """
 
     slots: list[int]
-    kernel: Kernel | Prefixes | Scatters | Sorts | None = None
+    kernel: AnyKernel | None = None
     loop: Repeat | None = None
     choice: list[Block] | None = None
 

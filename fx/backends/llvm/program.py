@@ -16,13 +16,12 @@ from fx.backends.llvm import codegen, engine
 from fx.backends.llvm.lowering import build_graph
 from fx.backends.llvm.memory import maker
 from fx.backends.llvm.plan import POINTERS, Item, Plan, Repeat, Run, Slots
-from fx.backends.llvm.runtime import READY, TASK, Words, runtime
+from fx.backends.llvm.runtime import runtime
+from fx.backends.llvm.steps import READY, TASK, Words
 from fx.core.ir import Jaxpr
 from fx.core.primitive import P
 from fx.kernel.graph import Node
-from fx.kernel.loops import Kernel
-from fx.kernel.prefixes import Prefixes
-from fx.kernel.scatters import Scatters
+from fx.kernel.loops import AnyKernel
 from fx.util import fp_enter, fp_exit
 
 ndarray = np.ndarray
@@ -61,9 +60,7 @@ class Program:
         self.template = [value for _, value in constants]
         self.template += [None] * (len(plan.slots) - len(constants))
         runs = [t.step for t in plan.todo if isinstance(t.step, Run)]
-        self.kernels: list[Kernel | Prefixes | Scatters] = [
-            k for run in runs for k in kernels_of(run.items)
-        ]
+        self.kernels: list[AnyKernel] = [k for run in runs for k in kernels_of(run.items)]
         texts = [codegen.write(k, engine.lanes()) for k in self.kernels]
         addresses = iter(engine.compile_kernels(texts))
         self.todo, self.dying = plan.todo, dying
@@ -120,7 +117,7 @@ def _nbytes(aval: Any) -> int:
     return aval.size * aval.dtype.itemsize
 
 
-def kernels_of(items: Sequence[Item]) -> Iterator[Kernel | Prefixes | Scatters]:
+def kernels_of(items: Sequence[Item]) -> Iterator[AnyKernel]:
     """All kernels, in the order in which `written` asks for their addresses."""
     for item in items:
         if item.kernel is not None:

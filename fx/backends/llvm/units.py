@@ -7,7 +7,7 @@ import math
 from fx.backends.llvm import engine
 from fx.backends.llvm.builder import BOOL
 from fx.backends.llvm.contraction import Tiling
-from fx.kernel.loops import Kernel, Load
+from fx.kernel.loops import AnyKernel, Kernel, Load
 from fx.kernel.prefixes import Prefixes
 from fx.kernel.scatters import Axis, Scatters, count
 from fx.kernel.sorts import Sorts
@@ -35,7 +35,7 @@ class Units:
     outer: list[Axis]
     inner: Axis | None = None
 
-    def __init__(self, kernel: Kernel | Prefixes | Scatters | Sorts):
+    def __init__(self, kernel: AnyKernel):
         if isinstance(kernel, Scatters):
             self._updates(kernel)
             return
