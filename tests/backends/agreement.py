@@ -96,17 +96,24 @@ def described(what: str) -> Iterator[None]:
         raise
 
 
-def same(got: Any, want: Any, exact: bool, what: str = "") -> None:
-    """Equal shapes, dtypes and values, up to rounding if not `exact`."""
+def all_same(got: Any, want: Any, exact: bool) -> None:
+    """Equal results of a program, up to rounding at the scale of the largest if not `exact`."""
+    floats = [numbers(x) for x in map(np.asarray, want) if dtypes.is_inexact(x.dtype)]
+    sizes = [np.max(np.abs(x[np.isfinite(x)]), initial=1.0) for x in floats]
+    for a, b in zip(got, want, strict=True):
+        same(a, b, exact, float(max(sizes, default=1.0)))
+
+
+def same(got: Any, want: Any, exact: bool, scale: float = 1.0) -> None:
+    """Equal shapes, dtypes and values, up to rounding of numbers of a scale if not `exact`."""
     want = np.asarray(want)
-    assert (got.shape, got.dtype) == (want.shape, want.dtype), what
+    assert (got.shape, got.dtype) == (want.shape, want.dtype)
     if exact or want.dtype.names is not None or not dtypes.is_inexact(want.dtype):
-        np.testing.assert_array_equal(got, want, what)
+        np.testing.assert_array_equal(got, want)
         return
     x, y = numbers(got), numbers(want)
     limit = 1e-10 if want.dtype == np.float64 else 64 * float(dtypes.finfo(want.dtype).eps)
-    scale = float(np.max(np.abs(y[np.isfinite(y)]), initial=1.0))
-    np.testing.assert_allclose(x, y, rtol=limit, atol=limit * scale, err_msg=what)
+    np.testing.assert_allclose(x, y, rtol=limit, atol=limit * scale)
 
 
 def agree(f: Callable[..., Any], *args: Any, exact: bool = True, guarded: bool = False) -> Any:
@@ -122,8 +129,7 @@ def agree(f: Callable[..., Any], *args: Any, exact: bool = True, guarded: bool =
     before = [x.copy() for x in leaves]
     first = made(leaves)
     for again in (first, made(leaves)):  # a second time, from the memory of the first
-        for a, b in zip(again, want, strict=True):
-            same(a, b, exact)
+        all_same(again, want, exact)
     for a, b in zip(leaves, before, strict=True):
         np.testing.assert_array_equal(a, b, "an argument was written to")
     return made
@@ -148,6 +154,5 @@ def _fenced(jaxpr: Any, leaves: list[np.ndarray], want: list[Any], exact: bool) 
         made = program.Program(jaxpr)
     for at_end in (True, False):
         fences.append(Fence(at_end))
-        for a, b in zip(made(leaves), want, strict=True):
-            same(np.array(a), b, exact)
+        all_same(map(np.array, made(leaves)), want, exact)
     return made

@@ -394,3 +394,52 @@ def test_products_that_a_loop_adds_up(name):
         lambda c, x: fx.grad(lambda c, x: sum(map(jnp.sum, lax.scan(ADDED[name], c, x)[0])))(c, x),
         c, x, exact=False,
     )  # fmt: skip
+
+
+# Steps (carry, i) -> (carry, y) that overwrite parts of what others still read.
+UPDATED = {
+    "gives the old": lambda c, i: ((c[0].at[i].set(1.0), c[1]), c[0]),
+    "passes the old on": lambda c, i: ((c[0].at[i].set(c[1][i]), c[0]), c[0] + 1),
+    "crosses": lambda c, i: ((c[1].at[i].add(1.0), c[0].at[i].set(2.0)), None),
+    "reads all": lambda c, i: ((c[0].at[i].set(c[0].sum(0)), c[1] + c[0]), c[1]),
+    "two versions": lambda c, i: ((c[0].at[i].set(c[0][(i + 1) % 3]), c[1]), c[0].at[0].set(5.0)),
+    "twice": lambda c, i: ((c[0].at[i].set(0.0).at[(i + 1) % 3].add(1.0), c[0].at[i].add(1)), None),
+    "overlaps": lambda c, i: ((lax.dynamic_update_slice(c[0], c[0][1:, :3], (0, 1)), c[1]), None),
+    "moves": lambda c, i: ((lax.dynamic_update_slice(c[0], c[0][:1, :3] + 1, (i, i)), c[1]),
+                           lax.dynamic_slice(c[0], (i, 0), (1, 4))),
+    "a branch": lambda c, i: (lax.cond(i > 0, lambda c: (c[0].at[i].set(c[1][0]), c[0]),
+                                       lambda c: c[::-1], c), c[0]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UPDATED)
+def test_updates_in_place(name):
+    x = np.arange(24.0).reshape(3, 8)
+    agree(lambda x, y: (lax.scan(UPDATED[name], (x, y), jnp.arange(3)), x), x, x * 2)
+    agree(lambda x: lax.scan(UPDATED[name], (x + 1, x * 2), jnp.arange(3)), x)
+
+
+@pytest.mark.parametrize("index", [-3, 0, 1, 2, 7])
+def test_branches(index):
+    """What branches pass on, overwrite, exchange or hold."""
+    held = np.ones((3, 8))
+    branches = [
+        lambda x, y: (x, y),
+        lambda x, y: (x.at[0].set(7.0), x),
+        lambda x, y: (y * 0, jnp.asarray(held)),
+        lambda x, y: (y, (x.reshape(-1) + 1).reshape(3, 8)),
+    ]
+    x = np.arange(24.0).reshape(3, 8)
+    i = np.int32(index)
+    agree(lambda i, x: (lax.switch(i, branches, x, x + 1), x), i, x)
+    agree(lambda i, x: lax.switch(i, branches, x * 2, x + 1), i, x)
+    agree(lambda i, x: fx.grad(lambda x: (lax.switch(i, branches, x, x + 1)[0] ** 2).sum())(x),
+          i, x)  # fmt: skip
+    agree(
+        lambda i, x: lax.while_loop(
+            lambda c: c[0] < i,
+            lambda c: (c[0] + 1, *lax.switch(c[0] % 4, branches, *c[1:])),
+            (jnp.int32(-1), x, x + 1),
+        ),
+        i, x,
+    )  # fmt: skip

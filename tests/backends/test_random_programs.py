@@ -19,7 +19,8 @@ from fx.testing import programs
 
 pytest.importorskip("llvmlite")
 
-from tests.backends.agreement import agree, raw
+from fx.backends.llvm import engine
+from tests.backends.agreement import agree, described, raw
 from tests.backends.test_contractions import contraction, seeded
 from tests.backends.test_loops import loop
 from tests.backends.test_windows import convolution, network
@@ -107,6 +108,18 @@ def test_nan_and_infinities(name, n):
 
     for _ in range(4):
         agree(NOT_FINITE[name], matrix(), matrix(), exact=False)
+
+
+@pytest.mark.parametrize("lanes", [4, 8])
+def test_narrower_vectors(lanes, monkeypatch):
+    """Machines with shorter and fewer registers have other tiles and other ragged ends."""
+    monkeypatch.setattr(engine.engine(), "lanes", lanes)
+    monkeypatch.setattr(engine.engine(), "registers", 16)
+    for generator, count in ((contraction, 30), (convolution, 10), (network, 4), (loop, 8)):
+        for seed in range(count):
+            f, args, what, exact = generator(seeded(seed))
+            with described(f"{generator.__name__}, seed {seed}: {what}"):
+                agree(f, *args, exact=exact)
 
 
 # ------------------------------------------------------------------ threads and processes
