@@ -18,6 +18,7 @@ import fx.numpy as jnp
 from fx import lax
 from tests.backends.agreement import agree
 from tests.backends.test_contractions import contraction, seeded
+from tests.backends.test_llvm import LARGE
 from tests.backends.test_loops import loop
 from tests.backends.test_windows import KINDS as WINDOWS
 from tests.op_table import TABLE
@@ -54,8 +55,16 @@ def _columns(_):
             yield f"a column of {n} {dtype}", f, (np.ones((n, 1), dtype),), True
 
 
+def _large(_):
+    """Kernels whose work is cut into blocks and chunks."""
+    for name, (shape, f) in LARGE.items():
+        x = np.random.default_rng(0).integers(-3, 4, shape).astype(np.float64)
+        yield name, f, (x,), False
+
+
 GROUPS = {
     "column": _columns,
+    "large": _large,
     "contraction": lambda n: _drawn(contraction, range(n)),
     **{kind: lambda n, g=g: _drawn(g, range(n)) for kind, (g, _) in WINDOWS.items()},
     "loop": lambda n: _drawn(loop, range(n)),
@@ -82,11 +91,11 @@ def run(group, count):
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_nothing_outside_is_touched(group):
-    run(group, 15 if group == "network" else 40)
+    run(group, 15 if "net" in group else 40)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("group", [g for g in GROUPS if g != "column"])
+@pytest.mark.parametrize("group", [g for g in GROUPS if g not in ("column", "large")])
 def test_nothing_outside_is_touched_by_many(group):
     run(group, MANY)
 

@@ -6,6 +6,7 @@ Numbers are small integers, also as floats, so results are equal wherever nothin
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -437,13 +438,53 @@ def network(pick):
     return f, (x, *params), what, False
 
 
-KINDS = {
+KINDS: dict[str, Any] = {
     "convolution": (convolution, 60),
     "window": (window, 60),
     "padding": (padding, 40),
     "scatter": (scatter, 30),
     "network": (network, 60),
 }
+
+
+# ------------------------------------------------------------------ images of some size
+def residual_net(pick):
+    """Two convolutions with a norm, pools and a dense layer, of sizes that make large kernels."""
+    last = pick([True, False])
+    channel = 3 if last else 1
+    numbers = ("NHWC", "HWIO", "NHWC") if last else ("NCHW", "OIHW", "NCHW")
+    n, h, c, k, groups = pick([(6, 33, 3, 16, 1), (3, 30, 5, 34, 2), (17, 16, 1, 7, 7),
+                               (2, 66, 4, 65, 1)])  # fmt: skip
+    rng = np.random.default_rng(n)  # no integers: sums that cancel would be bends of relu
+
+    def made(*shape):
+        return rng.standard_normal(shape)
+
+    x = made(n, h, h, c) if last else made(n, c, h, h)
+    kernels = [made(3, 3, c, k), made(3, 3, k // groups, k)]
+    if not last:
+        kernels = [w.transpose(3, 2, 0, 1).copy() for w in kernels]
+    window = (1, 2, 2, 1) if last else (1, 1, 2, 2)
+
+    def f(x, w1, b, w2, d):
+        z = lax.conv_general_dilated(x, w1, (1, 1), "SAME", dimension_numbers=numbers)
+        axes = tuple(a for a in range(4) if a != channel)
+        mean = z.mean(axes, keepdims=True)
+        z = (z - mean) * lax.rsqrt(((z - mean) ** 2).mean(axes, keepdims=True) + 1)
+        z = jnp.maximum(z + b.reshape([-1 if i == channel else 1 for i in range(4)]), 0)
+        r = z = lax.reduce_window(z, -jnp.inf, lax.max, window, window)
+        z = lax.conv_general_dilated(
+            z, w2, (1, 1), "SAME", dimension_numbers=numbers, feature_group_count=groups
+        )
+        z = lax.reduce_window(jnp.maximum(z + r, 0), 0.0, lax.add, window, window)
+        return z.reshape(n, -1) @ d
+
+    args = (x, kernels[0], made(k), kernels[1], made((h // 4) ** 2 * k, 10))
+    f, how = derivatives(pick, f, 5, ("value", "grads", "both"))
+    return f, args, f"{numbers} {x.shape} {k} {groups} {how}", False
+
+
+KINDS["residual_net"] = (residual_net, 12)
 
 
 @pytest.mark.parametrize("kind", KINDS)
