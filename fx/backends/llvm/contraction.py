@@ -22,6 +22,7 @@ from fx.kernel.loops import Kernel
 
 _CACHE = 256 << 10  # bytes of w that are used again before others come
 _UNIT = 100_000  # cycles that a unit should take at least
+_REST = 0.01  # of the time: what is left after full tiles is code of its own to compile
 _MOST_VECTORS = 6  # of a tile, along the last dimension
 
 
@@ -92,7 +93,8 @@ class Tiling:
         p, q = tile
         rows = [(p, self.n_places // p), (self.n_places % p, 1)]
         columns = [(q, self.vectors // q), (self.vectors % q, 1)]
-        return sum(_cycles(a, b) * m * n for a, m in rows for b, n in columns if a and b)
+        cycles = sum(_cycles(a, b) * m * n for a, m in rows for b, n in columns if a and b)
+        return cycles * (1 + _REST * sum(size > 0 for size, _ in (rows[1], columns[1])))
 
 
 class Contractor:
