@@ -63,7 +63,7 @@ def test_long_programs(drawn):
 
 @pytest.mark.slow
 @given(programs(max_equations=200, dtype="float64"), st.sampled_from(["value", "grad", "vmap"]))
-@settings(max_examples=400)
+@settings(max_examples=40)
 def test_many_long_programs(drawn, how):
     if how == "grad" and drawn.argnums:
 
