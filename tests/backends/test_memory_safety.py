@@ -26,7 +26,7 @@ from tests.op_table import TABLE
 pytest.importorskip("llvmlite")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 
-MANY = 3000
+MANY = 300
 
 
 def _table(count):
