@@ -201,10 +201,12 @@ class Graph:
         data = np.asarray(value)
         return self._add("constant", (), data.dtype, None, (), data)
 
-    def map(self, op: str, *args: Node, dtype: Any = None, attr: Any = None) -> Node | None:
+    def map(self, op: str, *args: Node, dtype: Any = None) -> Node | None:
         """A scalar operation on each element, or None if the dialect lacks it for these dtypes."""
+        if op == "convert" and args[0].dtype == dtype:
+            return args[0]
         if op not in MOVES and any(a.dtype in HALVES for a in args):
-            return self._widened(op, args, attr)
+            return self._widened(op, args)
         first = args[-1].dtype
         if any(a.dtype not in NATIVE for a in args) or not has(op, args[0].dtype, first):
             return None
@@ -216,21 +218,21 @@ class Graph:
         arranged = [a.arranged for a in args if a.arranged and a.shape]
         how = max(arranged, key=lambda a: len(a.base.shape), default=None)  # the finest
         if how is None:
-            node = self._add("map", shape, dtype, op, args, attr)
+            node = self._add("map", shape, dtype, op, args)
             node.fluid = any(a.fluid and a.shape for a in args)
             return node
         operands = tuple(self._pulled(a, how) if a.shape else a for a in args)
-        node = self._add("map", how.base.shape, dtype, op, operands, attr)
+        node = self._add("map", how.base.shape, dtype, op, operands)
         node.fluid = True
         return self._restored(node, how.chain)
 
-    def _widened(self, op: str, args: Sequence[Node], attr: Any) -> Node | None:
+    def _widened(self, op: str, args: Sequence[Node]) -> Node | None:
         """An operation on halves: on float32, and rounded."""
         if op in ("bitcast", "nextafter"):
             return None
         half = next(a.dtype for a in args if a.dtype in HALVES)
         wide = [self._single(a) for a in args]
-        made = self.map(op, *wide, attr=attr)
+        made = self.map(op, *wide)
         if made is None or made.dtype != np.float32:
             return made
         return self.map("convert", made, dtype=half)
@@ -282,13 +284,16 @@ class Graph:
         """An array in row-major order of what may be a view."""
         return self._add("map", x.shape, x.dtype, "copy", (x,))
 
+    def array(self, x: Node) -> Node:
+        """What is an array in row-major order as it is, else a copy that is one."""
+        return self.copy(x) if x.kind in ("view", "iota", "constant") else x
+
     def reshape(self, x: Node, shape: Sequence[int]) -> Node | None:
         """Another shape; what is not an array in row-major order becomes one first."""
         if x.dtype not in NATIVE:
             return None
         how = x.arranged or (_itself(x) if x.fluid else None)
-        if x.kind in ("view", "iota", "constant"):
-            x = self.copy(x)
+        x = self.array(x)
         node = self._add("reshape", shape, x.dtype, None, (x,))
         if how is not None:
             place = merging(x.shape, node.shape)
@@ -347,8 +352,7 @@ class Graph:
         if order is not None:
             turned = self.pad(base, fill, *([p[i] for i in inverted(order)] for p in (low, high)))
             return turned and self.ordered(turned, order)
-        if resolve(x)[0].kind in ("iota", "constant"):
-            x = self.copy(x)
+        x = self._held(x)
         n = range(len(x.shape))
         shape = tuple(a + size + b for a, size, b in zip(low, x.shape, high, strict=True))
         inside = self.look(x, shape, tuple(((i, 1),) for i in n), tuple(-a for a in low))
@@ -364,18 +368,15 @@ class Graph:
             return None
         if op in ("add", "mul") and x.dtype == BOOL:
             return None
-        if x.kind in ("view", "iota", "constant"):
-            x = self.copy(x)
-        return self._add("prefixes", x.shape, x.dtype, op, (x,), (axis, reverse))
+        return self._add("prefixes", x.shape, x.dtype, op, (self.array(x),), (axis, reverse))
 
     def sort(self, x: Node) -> Node:
         """The rows of an array of uint64 in ascending order: those with index 0 on a new axis.
 
         That comes before the last one; what has index 1 means nothing.
         """
-        if x.kind in ("view", "iota", "constant"):
-            x = self.copy(x)
-        return self._add("sort", (*x.shape[:-1], 2, x.shape[-1]), x.dtype, "sort", (x,))
+        shape = (*x.shape[:-1], 2, x.shape[-1])
+        return self._add("sort", shape, x.dtype, "sort", (self.array(x),))
 
     def join(self, parts: Sequence[Node], axis: int) -> Node | None:
         """Arrays behind one another along an axis."""
@@ -396,8 +397,7 @@ class Graph:
         every = range(len(shape))
         whole, start = self.constant(np.zeros((), parts[0].dtype)), 0
         for part in parts:
-            if resolve(part)[0].kind in ("iota", "constant"):
-                part = self.copy(part)
+            part = self._held(part)
             offsets = [-start if i == axis else 0 for i in every]
             stop = start + part.shape[axis]
             shown = self.look(part, shape, tuple(((i, 1),) for i in every), offsets)

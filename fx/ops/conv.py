@@ -147,9 +147,7 @@ class ConvGeneralDilated(Primitive):
         preferred_element_type: np.dtype | None = None,
         **params: Any,
     ) -> Any:
-        lhs, rhs = (
-            a if a.dtype == out.dtype else graph.map("convert", a, dtype=out.dtype) for a in args
-        )
+        lhs, rhs = (graph.map("convert", a, dtype=out.dtype) for a in args)
         if lhs is None or rhs is None:
             return None
         return convolved(

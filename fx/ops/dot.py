@@ -220,9 +220,7 @@ class DotGeneral(Primitive):
         precision: Any = None,
         preferred_element_type: np.dtype | None = None,
     ) -> Any:
-        x, y = (
-            a if a.dtype == out.dtype else graph.map("convert", a, dtype=out.dtype) for a in args
-        )
+        x, y = (graph.map("convert", a, dtype=out.dtype) for a in args)
         if x is None or y is None:
             return None
         (lc, rc), (lb, rb) = dimension_numbers

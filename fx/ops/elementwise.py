@@ -244,7 +244,7 @@ class Pow(Binary):
         x, y = args
         if x.dtype.kind in "iu" and y.dtype.kind in "iu":
             return _whole_power(graph, x, y)
-        if y.dtype != x.dtype and x.dtype.kind == "f":
+        if x.dtype.kind == "f":
             y = graph.map("convert", y, dtype=x.dtype)
         return graph.map("pow", x, y) if y is not None and y.dtype == x.dtype else None
 

@@ -249,8 +249,6 @@ class ConvertElementType(Primitive):
     def lower(
         self, graph: Any, args: Sequence[Any], out: Any, *, new_dtype: Any, weak_type: bool = False
     ) -> Any:
-        if args[0].dtype == new_dtype:
-            return args[0]
         return graph.map("convert", *args, dtype=new_dtype)
 
     def jvp(self, primals: Any, out: Any, tangents: Sequence[Any], **params: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fx.kernel.products import contract
+from fx.kernel.views import inverted
 from fx.ops.numerics import window as numerics
 
 _MOST_TAPS = 16  # of a window whose selection is unrolled
@@ -30,10 +31,7 @@ def padded(graph: Any, x: Any, fill: Any, config: Sequence[Sequence[int]]) -> An
         return None
     base, order = graph.layout(x)
     if order is not None:
-        turned: list[Any] = [None] * len(order)
-        for axis, row in zip(order, config, strict=True):
-            turned[axis] = row
-        made = padded(graph, base, fill, turned)
+        made = padded(graph, base, fill, [config[a] for a in inverted(order)])
         return None if made is None else graph.ordered(made, order)
     fluid = x.fluid
     if any(between for *_, between in config):
@@ -187,7 +185,7 @@ def pooled(
         return None
     base, order = graph.layout(x)
     if order is not None:
-        axes = [order.index(i) for i in range(len(order))]
+        axes = inverted(order)
         made = pooled(
             graph,
             base,
@@ -254,7 +252,7 @@ def scattered(
         return source
     base, order = graph.layout(operand)
     if order is not None:
-        axes = [order.index(i) for i in range(len(order))]
+        axes = inverted(order)
         turned = graph.view(source, [source.shape[a] for a in axes], order)
         made = turned and scattered(
             graph,
@@ -283,12 +281,10 @@ def scattered(
     number = _selected(graph, operand, grid, other_terms, select, sizes, sizes)
     if number is None:
         return None
-    own = None
+    steps = [0] * len(grid)
     for i, axis in tap_axes.items():
-        step = math.prod(sizes[i + 1 :])
-        index = graph.iota(grid, axis, np.int32)
-        index = graph.map("mul", index, graph.constant(np.int32(step)))
-        own = index if own is None else graph.map("add", own, index)
+        steps[axis] = math.prod(sizes[i + 1 :])
+    own = graph.index(grid, steps, np.int32)
     zero = graph.constant(np.zeros((), source.dtype))
     chosen = graph.map("select", graph.map("eq", number, own), zero, shown)
     if chosen is None:
@@ -370,14 +366,13 @@ def _scattered_apart(
         if stride > 1:
             rest[i] = len(grid)
             grid.append(stride)
-    own = None
+    steps = [0] * len(grid)
     for i, axis in rest.items():
-        step = graph.constant(np.int32(math.prod(radix[i + 1 :])))
-        index = graph.map("mul", graph.iota(grid, axis, np.int32), step)
-        own = index if own is None else graph.map("add", own, index)
+        steps[axis] = math.prod(radix[i + 1 :])
+    own = graph.index(grid, steps, np.int32)
     zero = graph.constant(np.zeros((), source.dtype))
     none = graph.constant(np.int32(-1))
-    source = graph.copy(source) if source.kind in ("iota", "constant", "view") else source
+    source = graph.array(source)
     total: Any = None
     for j in itertools.product(*(range(b) for b in back)):
         terms = [((at[i], 1),) for i in every]
@@ -388,8 +383,7 @@ def _scattered_apart(
             return None
         theirs, share = graph.bounded(looks[0], none, bounds), graph.bounded(looks[1], zero, bounds)
         tap = sum(n * strides[i] * math.prod(radix[i + 1 :]) for i, n in enumerate(j))
-        mine = graph.constant(np.int32(tap))
-        mine = mine if own is None else graph.map("add", own, mine)
+        mine = graph.map("add", own, graph.constant(np.int32(tap)))
         term = graph.map("select", graph.map("eq", theirs, mine), zero, share)
         total = term if total is None else term and graph.map("add", total, term)
         if total is None:

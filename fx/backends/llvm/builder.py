@@ -115,6 +115,30 @@ class Builder:
         self.line(f"{name} = {text}")
         return name
 
+    # ------------------------------------------------------------------ indices: i64 as text
+    def least(self, x: str, y: str | int) -> str:
+        """The smaller of two."""
+        return self.integer(self.call("llvm.smin.i64", "i64", f"i64 {x}", f"i64 {y}"))
+
+    def limited(self, start: str, length: int, size: int) -> str:
+        """The smaller of start + length and size, for a start that is a multiple of length."""
+        end = self.integer(f"add nsw i64 {start}, {length}")
+        return end if size % length == 0 else self.least(end, size)
+
+    def divmod(self, x: str, n: int) -> tuple[str, str]:
+        """Quotient and remainder."""
+        if n == 1:
+            return x, "0"
+        return self.integer(f"udiv i64 {x}, {n}"), self.integer(f"urem i64 {x}, {n}")
+
+    def moved(self, x: str, i: str, stride: int) -> str:
+        """x + i * stride"""
+        if not stride or i == "0":
+            return x
+        term = i if stride == 1 else self.integer(f"mul nsw i64 {i}, {stride}")
+        return term if x == "0" else self.integer(f"add nsw i64 {x}, {term}")
+
+    # ------------------------------------------------------------------ calls
     def call(self, function: str, result: str, *args: Value | str) -> str:
         """A call of an external function; declares it."""
         texts = [f"{a.type} {a.text}" if isinstance(a, Value) else a for a in args]

@@ -32,7 +32,7 @@ from fx.backends.llvm.builder import (
     type_name,
 )
 from fx.backends.llvm.contraction import Contractor
-from fx.backends.llvm.units import Units, tiled, turned
+from fx.backends.llvm.units import Units, turned
 from fx.kernel.loops import Affine, AnyKernel, Index, Kernel, Load, Number, Ref, Step
 from fx.kernel.prefixes import Prefixes
 from fx.kernel.scatters import Scatters
@@ -68,7 +68,8 @@ class _Writer:
         self.scratch: dict[int, int] = {}
         self.hoisted: dict[Load, Value] = {}
         self.starts: tuple[list[str], dict[int, tuple[str, Value | None]]] = [], {}
-        self.products = Contractor(self, tiled(kernel)) if kernel.products is not None else None
+        tiling = self.units.tiling
+        self.products = Contractor(self, tiling) if tiling is not None else None
         self._plan_scratch()
 
     # ------------------------------------------------------------------ frame
@@ -100,40 +101,34 @@ class _Writer:
     def loop(self, start: str, stop: str, step: int) -> contextlib.AbstractContextManager[str]:
         return self.b.loop(start, stop, step)
 
-    def divmod(self, x: str, n: int) -> tuple[str, str]:
-        if n == 1:
-            return x, "0"
-        b = self.b
-        return b.integer(f"udiv i64 {x}, {n}"), b.integer(f"urem i64 {x}, {n}")
-
     def unit(self, unit: str) -> None:
         """Find out where a unit lies, then do it."""
         k, b = self.k, self.b
-        rest, chunk = self.divmod(unit, k.chunks)
+        rest, chunk = b.divmod(unit, k.chunks)
         start, stop = "0", str(k.sizes[-1])
         inner_stays = not k.reduced[-1]
         if inner_stays:
-            rest, block = self.divmod(rest, self.units.blocks)
+            rest, block = b.divmod(rest, self.units.blocks)
             if self.units.blocks > 1:
                 start = b.integer(f"mul nsw i64 {block}, {self.units.block}")
-                stop = self.limited(start, self.units.block, k.sizes[-1])
+                stop = b.limited(start, self.units.block, k.sizes[-1])
         kept = [d for d in range(self.last + 1) if not k.reduced[d]]
         outer = kept[:-1] if inner_stays else kept
         d = self.units.across
         spans = []
         for i in reversed(outer):
             span = self.units.spans.get(i, 1)
-            rest, self.index[i] = self.divmod(rest, -(-k.sizes[i] // span))
+            rest, self.index[i] = b.divmod(rest, -(-k.sizes[i] // span))
             if span > 1 and i != d:
                 low = self.index[i]
                 if low != "0":
                     low = b.integer(f"mul nsw i64 {low}, {span}")
-                spans.append((i, low, self.limited(low, span, k.sizes[i])))
+                spans.append((i, low, b.limited(low, span, k.sizes[i])))
         folded = [d for d in range(self.last + 1) if k.reduced[d]]
         self.ranges = {d: ("0", str(k.sizes[d])) for d in folded}
         if k.chunks > 1:
             first = b.integer(f"mul nsw i64 {chunk}, {k.chunk}")
-            self.ranges[folded[0]] = (first, self.limited(first, k.chunk, k.sizes[folded[0]]))
+            self.ranges[folded[0]] = (first, b.limited(first, k.chunk, k.sizes[folded[0]]))
         self.chunk = chunk
         with contextlib.ExitStack() as loops:
             for i, low, high in reversed(spans):
@@ -153,7 +148,7 @@ class _Writer:
         b, k = self.b, self.k
         loads, lanes = turned(k, d), b.lanes
         low = b.integer(f"mul nsw i64 {self.index[d]}, {lanes}")
-        high = self.limited(low, lanes, k.sizes[d])
+        high = b.limited(low, lanes, k.sizes[d])
         mask = None
         if k.sizes[d] % lanes:
             left = b.integer(f"sub nsw i64 {high}, {low}")
@@ -166,18 +161,14 @@ class _Writer:
                 for i in range(lanes):
                     row = b.integer(f"add nsw i64 {first}, {i}")
                     if k.sizes[-1] % lanes or self._ragged(k.sizes[-1]):
-                        text = b.call(
-                            "llvm.smin.i64", "i64", f"i64 {row}", f"i64 {k.sizes[-1] - 1}"
-                        )
-                        row = b.integer(text)
+                        row = b.least(row, k.sizes[-1] - 1)
                     self.index[self.last] = row
                     at = self.offset(load.at)
                     rows.append(self.fetch(load.array, at, k.arrays[load.array], mask))
                 for i, column in enumerate(transposed(b, rows)):
                     to = b.integer(f"getelementptr {column.type}, ptr %square{n}, i64 {i}")
                     b.line(f"store {column.type} {column.text}, ptr {to}")
-            end = b.integer(f"add nsw i64 {first}, {lanes}")
-            end = b.integer(b.call("llvm.smin.i64", "i64", f"i64 {end}", f"i64 {stop}"))
+            end = b.least(b.integer(f"add nsw i64 {first}, {lanes}"), stop)
             with self.loop(low, high, 1) as place:
                 self.index[d] = place
                 row = b.integer(f"sub nsw i64 {place}, {low}")
@@ -193,14 +184,6 @@ class _Writer:
                 ragged = bool(k.sizes[-1] % lanes) or self._ragged(k.sizes[-1])
                 self.vectors(first, end, ragged, body)
 
-    def limited(self, start: str, length: int, size: int) -> str:
-        """min(start + length, size)"""
-        b = self.b
-        end = b.integer(f"add nsw i64 {start}, {length}")
-        if size % length == 0:
-            return end
-        return b.integer(b.call("llvm.smin.i64", "i64", f"i64 {end}", f"i64 {size}"))
-
     def inner(self, start: str, stop: str, body: Callable[[], None]) -> None:
         """The vector loop over the innermost dimension."""
         size = self.k.sizes[-1]
@@ -215,8 +198,7 @@ class _Writer:
             self.index[self.last] = i
             self.mask = None
             if ragged:
-                left = b.integer(f"sub nsw i64 {stop}, {i}")
-                left = b.integer(b.call("llvm.smin.i64", "i64", f"i64 {left}", f"i64 {b.lanes}"))
+                left = b.least(b.integer(f"sub nsw i64 {stop}, {i}"), b.lanes)
                 count = b.emit(f"trunc i64 {left} to i32", I32, 1)
                 self.mask = b.compare("icmp slt", self.lane_numbers(), b.splat(count, b.lanes))
             self.cache: dict[object, Value] = {}
@@ -330,8 +312,7 @@ class _Writer:
         """An offset among the results of the chunk that the unit works on."""
         if self.k.chunks == 1:
             return where
-        extra = self.b.integer(f"mul nsw i64 {self.chunk}, {self.k.rows}")
-        return self.b.integer(f"add nsw i64 {where}, {extra}")
+        return self.b.moved(where, self.chunk, self.k.rows)
 
     def result(self, id: int) -> tuple[int, Affine]:
         """The array that holds a full value, its own or one that is written later."""
@@ -522,11 +503,9 @@ class _Writer:
     # ------------------------------------------------------------------ memory
     def offset(self, at: Affine) -> str:
         """The element offset at the current index."""
-        b, total = self.b, str(at.offset)
+        total = str(at.offset)
         for stride, i in zip(at.strides, self.index, strict=True):
-            if stride and i != "0":
-                term = i if stride == 1 else b.integer(f"mul nsw i64 {i}, {stride}")
-                total = term if total == "0" else b.integer(f"add nsw i64 {total}, {term}")
+            total = self.b.moved(total, i, stride)
         return total
 
     def pointer(self, array: int, dtype_text: str, where: str) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fx.backends.llvm.builder import Value, memory_type, type_name
@@ -120,41 +120,41 @@ class Contractor:
     def unit(self, unit: str) -> None:
         """All tiles of a unit, then what is computed from them."""
         b, t, w = self.b, self.t, self.w
-        rest, group = w.divmod(unit, t.groups)
+        rest, group = b.divmod(unit, t.groups)
         for d in reversed(t.outer):
-            rest, w.index[d] = w.divmod(rest, self.k.sizes[d])
-        chunk, band = w.divmod(rest, t.bands)
+            rest, w.index[d] = b.divmod(rest, self.k.sizes[d])
+        chunk, band = b.divmod(rest, t.bands)
         w.chunk = chunk
         self.first_sum = ("0", str(self.products.sizes[0]))
         if self.k.chunks > 1:
             start = b.integer(f"mul nsw i64 {chunk}, {self.k.chunk}")
-            self.first_sum = (start, w.limited(start, self.k.chunk, self.products.sizes[0]))
+            self.first_sum = (start, b.limited(start, self.k.chunk, self.products.sizes[0]))
         start = b.integer(f"mul nsw i64 {group}, {t.group * t.p}")
-        stop = w.limited(start, t.group * t.p, t.n_places)
+        stop = b.limited(start, t.group * t.p, t.n_places)
         left = self.k.sizes[self.last] - (t.bands - 1) * t.q * t.width
-        for is_last, size in self._variants(band, left):
+        for size in self._variants(band, left):
             column = b.integer(f"mul nsw i64 {band}, {t.q * t.width}")
-            self.band(start, stop, column, size, is_last)
+            self.band(start, stop, column, size)
 
-    def _variants(self, band: str, left: int) -> Any:
-        """The code for full bands and for the last, where that is narrower."""
+    def _variants(self, band: str, left: int) -> Iterator[int]:
+        """The code for full bands and for the last, where that has fewer columns: how many."""
         b, t = self.b, self.t
         full = t.q * t.width
         if t.bands == 1 or left == full:
-            yield True, left if t.bands == 1 else full
+            yield left
             return
         ragged, whole, done = (b.name(s) for s in ("ragged", "whole", "bands"))
         test = b.integer(f"icmp eq i64 {band}, {t.bands - 1}")
         b.line(f"br i1 {test}, label %{ragged}, label %{whole}")
         b.label(whole)
-        yield False, full
+        yield full
         b.line(f"br label %{done}")
         b.label(ragged)
-        yield True, left
+        yield left
         b.line(f"br label %{done}")
         b.label(done)
 
-    def band(self, start: str, stop: str, column: str, size: int, is_last: bool) -> None:
+    def band(self, start: str, stop: str, column: str, size: int) -> None:
         """Tiles of `size` columns from `column` on, for places start to stop."""
         t, w = self.t, self.w
         w.index[self.last] = column
@@ -171,15 +171,12 @@ class Contractor:
             low, high = self.first_sum if d == 0 else ("0", str(self.products.sizes[d]))
             if t.in_blocks:
                 low = loops.enter_context(w.loop(low, high, t.block))
-                end = self.b.integer(f"add nsw i64 {low}, {t.block}")
-                high = self.b.integer(
-                    self.b.call("llvm.smin.i64", "i64", f"i64 {end}", f"i64 {high}")
-                )
+                high = self.b.least(self.b.integer(f"add nsw i64 {low}, {t.block}"), high)
             for p0, p in self._rows(start, stop):
                 self.tile(p0, p, q, tail, sums, (low, high))
         self._after(start, stop, column, size)
 
-    def _rows(self, start: str, stop: str) -> Any:
+    def _rows(self, start: str, stop: str) -> Iterator[tuple[str, int]]:
         """Full tiles of the places, then what is left."""
         b, t, w = self.b, self.t, self.w
         rest = t.n_places % t.p
@@ -235,11 +232,10 @@ class Contractor:
         if not panel:
             return w.offset(self.products.w.at)
         column = w.index[self.last]
-        number, w.index[self.last] = w.divmod(column, panel)
+        number, w.index[self.last] = b.divmod(column, panel)
         at = w.offset(self.products.w.at)
         w.index[self.last] = column
-        start = b.integer(f"mul nsw i64 {number}, {self.products.panel_stride}")
-        return b.integer(f"add nsw i64 {start}, {at}")
+        return b.moved(at, number, self.products.panel_stride)
 
     def _step(self, x_from: str, w_from: str, p: int, q: int, tail: int) -> None:
         b, w, t = self.b, self.w, self.t
@@ -312,12 +308,9 @@ class Contractor:
                 self._put("zeroinitializer", 0, j, q, tail)
 
     def _offset(self, base: str, index: Sequence[str], strides: Sequence[int]) -> str:
-        b, total = self.b, base
         for i, stride in zip(index, strides, strict=True):
-            if stride:
-                term = i if stride == 1 else b.integer(f"mul nsw i64 {i}, {stride}")
-                total = b.integer(f"add nsw i64 {total}, {term}")
-        return total
+            base = self.b.moved(base, i, stride)
+        return base
 
     # ------------------------------------------------------------------ what follows
     def _after(self, start: str, stop: str, column: str, size: int) -> None:

@@ -176,9 +176,12 @@ def logistic_by(b: Builder, x: Value, exponential: Callable[[Value], Value]) -> 
 
 
 def tanh(b: Builder, x: Value) -> Value:
-    # -t / (2 + t) with t = expm1(-2 |x|), which neither overflows nor cancels.
-    size = b.intrinsic("fabs", x)
-    t = expm1(b, b.mul(size, b.like(x, -2.0)))
+    return tanh_by(b, x, lambda v: expm1(b, v))
+
+
+def tanh_by(b: Builder, x: Value, less_one: Callable[[Value], Value]) -> Value:
+    """-t / (2 + t) with t = e**(-2 |x|) - 1, which neither overflows nor cancels."""
+    t = less_one(b.mul(b.intrinsic("fabs", x), b.like(x, -2.0)))
     y = b.div(t, b.add(t, b.like(x, 2.0)))
     return b.intrinsic("copysign", y, x)
 

@@ -2,8 +2,8 @@
 
 A loop whose body lowers to native forms altogether becomes one node. What its body computes from
 constants of the loop alone, such as the packed weights of a matrix product, is moved before it.
-Einsum that a loop only adds up, as the gradient of weights that all its steps use, become one
-product of what its steps multiply, after it.
+Products that a loop only adds up, as the gradient of weights that all its steps use, become one of
+what its steps multiply, after it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fx.core.ir import Jaxpr, Literal
+from fx.core.primitive import LoopForm
 from fx.kernel.fuse import storage
 from fx.kernel.graph import Branch, Einsum, Graph, Loop, Node, used
 from fx.kernel.products import contract
@@ -81,7 +82,9 @@ class _Builder:
         return made if many else [made]
 
     # ------------------------------------------------------------------ loops
-    def loop(self, form: Any, operands: Sequence[Node], types: Sequence[Any]) -> list[Node] | None:
+    def loop(
+        self, form: LoopForm, operands: Sequence[Node], types: Sequence[Any]
+    ) -> list[Node] | None:
         """The results of a loop; None if its body has parts that are not native."""
         if (not form.length and form.test is None) or not _native([*operands, *types]):
             return None
@@ -101,7 +104,7 @@ class _Builder:
         fixed, carry, xs = split_list(inputs, form.consts, form.carries)
         inner.graph.lasting = {n.id for n in fixed}
         outputs = inner.run(form.body, inputs)
-        sums = {} if form.test is not None else _sums(carry, outputs)
+        sums = {} if form.test is not None else _sums(inner.graph, carry, outputs)
         # What is summed afterwards is no carry, but its factors are stacked, if they are not yet.
         kept = [i for i in range(len(outputs)) if i not in sums]
         factors = [f for p in sums.values() for f in (p.x, p.y) if f not in xs]
@@ -126,7 +129,7 @@ class _Builder:
         arrays += [*tested, *(o for _, o in test_held)]
         k, n = len(carry), len(kept)
         shapes = [s if i < k else (form.length, *s) for i, s in enumerate(shapes)]
-        made = self.graph.loop(loop, [self._array(a) for a in arrays], shapes)
+        made = self.graph.loop(loop, [self.graph.array(a) for a in arrays], shapes)
         stacked = dict(zip((f.id for f in factors), made[n:], strict=True))
         stacked.update((x.id, outer[x.id]) for x in xs)
         results: list[Any] = [None] * len(types)
@@ -162,7 +165,7 @@ class _Builder:
         number = number and self.graph.map("min", number, last)
         if number is None:
             return None
-        arrays = [self._array(a) for a in (*rest, *(o for _, o in held))]
+        arrays = [self.graph.array(a) for a in (*rest, *(o for _, o in held))]
         return self.graph.choice(full, [number, *arrays], [t.shape for t in types])
 
     def _branch(self, jaxpr: Jaxpr) -> tuple[Branch, list[tuple[Node, Node]]] | None:
@@ -175,9 +178,6 @@ class _Builder:
             return None
         held = [(n, self.hold(value)) for n, value in inner.constants]
         return Branch(inner.graph, inputs, outputs), held
-
-    def _array(self, node: Node) -> Node:
-        return self.graph.copy(node) if node.kind in ("view", "iota", "constant") else node
 
     def _hoist(
         self, body: Graph, outputs: Sequence[Node], outer: dict[int, Node], moving: set[int]
@@ -230,12 +230,12 @@ def _closed(node: Node, outer: dict[int, Node]) -> bool:
     return all(_closed(a, outer) for a in node.args)
 
 
-def _sums(carry: Sequence[Node], outputs: Sequence[Node]) -> dict[int, Einsum]:
+def _sums(graph: Graph, carry: Sequence[Node], outputs: Sequence[Node]) -> dict[int, Einsum]:
     """Which carries of a loop are sums of products that nothing in the loop reads."""
     readers: dict[int, list[Node]] = {}
     wanted = used(outputs)
-    for node in _reachable(outputs):
-        for a in node.args:
+    for node in graph.nodes:
+        for a in node.args if node.id in wanted else ():
             readers.setdefault(a.id, []).append(node)
     found = {}
     for i, (old, new) in enumerate(zip(carry, outputs[: len(carry)], strict=True)):
@@ -250,17 +250,6 @@ def _sums(carry: Sequence[Node], outputs: Sequence[Node]) -> dict[int, Einsum]:
         if p.x.size + p.y.size <= 2 * new.size:
             found[i] = p
     return found
-
-
-def _reachable(outputs: Sequence[Node]) -> list[Node]:
-    seen: dict[int, Node] = {}
-    stack = list(outputs)
-    while stack:
-        node = stack.pop()
-        if node.id not in seen:
-            seen[node.id] = node
-            stack.extend(node.args)
-    return list(seen.values())
 
 
 def _product_of_all(graph: Graph, p: Einsum, stacked: dict[int, Node], length: int) -> Node | None:

@@ -178,15 +178,9 @@ class _Offsets:
     def moved(self, axis: Axis, i: str) -> _Offsets:
         """At an index along an axis."""
         b = self.b
-
-        def step(x: str, stride: int) -> str:
-            if not stride or i == "0":
-                return x
-            term = i if stride == 1 else b.integer(f"mul nsw i64 {i}, {stride}")
-            return term if x == "0" else b.integer(f"add nsw i64 {x}, {term}")
-
-        columns = [step(x, s) for x, s in zip(self.columns, axis.columns, strict=True)]
-        return _Offsets(b, step(self.target, axis.target), step(self.update, axis.update), columns)
+        columns = [b.moved(x, i, s) for x, s in zip(self.columns, axis.columns, strict=True)]
+        target, update = b.moved(self.target, i, axis.target), b.moved(self.update, i, axis.update)
+        return _Offsets(b, target, update, columns)
 
 
 class _Updates:
@@ -198,28 +192,20 @@ class _Updates:
     def unit(self, unit: str) -> None:
         """Find out where a unit lies, then do it."""
         b, k, units = self.b, self.k, self.units
-        rest, block = self._divmod(unit, units.blocks)
+        rest, block = b.divmod(unit, units.blocks)
         inner = units.inner
         self.left, self.right = "0", "1" if inner is None else str(inner.size)
         if inner is not None and units.blocks > 1:
             self.left = b.integer(f"mul nsw i64 {block}, {units.block}")
-            end = b.integer(f"add nsw i64 {self.left}, {units.block}")
-            self.right = b.integer(
-                b.call("llvm.smin.i64", "i64", f"i64 {end}", f"i64 {inner.size}")
-            )
+            self.right = b.limited(self.left, units.block, inner.size)
         at = _Offsets(b, str(k.start), str(k.first), [str(c.offset) for c in k.columns])
         for axis in reversed(units.outer):
-            rest, i = self._divmod(rest, axis.size)
+            rest, i = b.divmod(rest, axis.size)
             at = at.moved(axis, i)
         with contextlib.ExitStack() as loops:
             for axis in k.batch:
                 at = at.moved(axis, loops.enter_context(b.loop("0", str(axis.size), 1)))
             self._window(at)
-
-    def _divmod(self, x: str, n: int) -> tuple[str, str]:
-        if n == 1:
-            return x, "0"
-        return self.b.integer(f"udiv i64 {x}, {n}"), self.b.integer(f"urem i64 {x}, {n}")
 
     def _window(self, at: _Offsets) -> None:
         """One window, if it is wanted."""
@@ -235,10 +221,7 @@ class _Updates:
             x, inside = corner(b, x, column.last, I64)
             if k.drops:
                 wanted = inside if wanted is None else b.binary("and", wanted, inside)
-            step = x.text
-            if column.stride != 1:
-                step = b.integer(f"mul nsw i64 {x.text}, {column.stride}")
-            target = b.integer(f"add nsw i64 {target}, {step}")
+            target = b.moved(target, x.text, column.stride)
         if units.inner is None and not k.window:
             self._update(_Offsets(b, target, at.update, []), 0, 1, wanted)
             return

@@ -128,11 +128,7 @@ def logistic(b: Builder, x: Value) -> Value:
 
 
 def tanh(b: Builder, x: Value) -> Value:
-    # -t / (2 + t) with t = expm1(-2 |x|), which neither overflows nor cancels.
-    size = b.intrinsic("fabs", x)
-    t = expm1(b, b.mul(size, b.like(x, -2.0)))
-    y = b.div(t, b.add(t, b.like(x, 2.0)))
-    return b.intrinsic("copysign", y, x)
+    return exponentials.tanh_by(b, x, lambda v: expm1(b, v))
 
 
 def erf(b: Builder, x: Value) -> Value:

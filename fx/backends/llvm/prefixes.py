@@ -68,11 +68,9 @@ def _line(b: Builder, p: Prefixes, unit: str) -> None:
 def _rows(b: Builder, p: Prefixes, unit: str) -> None:
     """Row after row: what came before is the last row of the result, still in the cache."""
     start, step = _ends(p)
-    outer = b.integer(f"udiv i64 {unit}, {p.blocks}")
-    block = b.integer(f"urem i64 {unit}, {p.blocks}")
+    outer, block = b.divmod(unit, p.blocks)
     left = b.integer(f"mul nsw i64 {block}, {p.block}")
-    right = b.integer(f"add nsw i64 {left}, {p.block}")
-    right = b.integer(b.call("llvm.smin.i64", "i64", f"i64 {right}", f"i64 {p.inner}"))
+    right = b.limited(left, p.block, p.inner)
     width = b.integer(f"sub nsw i64 {right}, {left}")
     whole = b.integer(f"and i64 {width}, {-b.lanes}")
     middle = b.integer(f"add nsw i64 {left}, {whole}")

@@ -56,19 +56,15 @@ def _load(b: Builder, pointer: str, i: str) -> str:
     return b.integer(f"load i64, ptr {_place(b, pointer, i)}, align 8")
 
 
-def _least(b: Builder, x: str, y: str) -> str:
-    return b.integer(b.call("llvm.smin.i64", "i64", f"i64 {x}", f"i64 {y}"))
-
-
 def _merge(b: Builder, n: int, old: str, new: str, width: str, low: str) -> None:
     """Two neighbouring runs of `width` numbers, from `low` on, as one."""
-    middle = _least(b, b.integer(f"add i64 {low}, {width}"), str(n))
-    high = _least(b, b.integer(f"add i64 {middle}, {width}"), str(n))
+    middle = b.least(b.integer(f"add i64 {low}, {width}"), n)
+    high = b.least(b.integer(f"add i64 {middle}, {width}"), n)
     b.line(f"store i64 {low}, ptr %left")
     b.line(f"store i64 {middle}, ptr %right")
     with b.loop(low, high, 1) as k:
         i, j = b.integer("load i64, ptr %left"), b.integer("load i64, ptr %right")
-        x, y = (_load(b, old, _least(b, at, str(n - 1))) for at in (i, j))
+        x, y = (_load(b, old, b.least(at, n - 1)) for at in (i, j))
         more = b.integer(f"icmp slt i64 {i}, {middle}")
         none = b.integer(f"icmp sge i64 {j}, {high}")
         less = b.integer(f"icmp ule i64 {x}, {y}")

@@ -29,11 +29,13 @@ class Units:
             are.
         across: the dimension along which squares are turned, or None.
         spans: for some of the other dimensions that stay, how many indices a unit takes.
+        tiling: of a contraction, its tiles on this machine.
     """
 
     # Of updates: the free axes that are loops of units, and the innermost one.
     outer: list[Axis]
     inner: Axis | None = None
+    tiling: Tiling | None = None
 
     def __init__(self, kernel: AnyKernel):
         if isinstance(kernel, Scatters):
@@ -51,9 +53,9 @@ class Units:
             return
         inner = kernel.sizes[-1]
         if kernel.products is not None:
-            tiling = tiled(kernel)
+            self.tiling = Tiling(kernel, 4 * engine.lanes(), engine.registers())
             self.block, self.blocks, self.across, self.spans = inner, 1, None, {}
-            self.count, self.cost = tiling.count, tiling.cost
+            self.count, self.cost = self.tiling.count, self.tiling.cost
             return
         self.block = inner
         self.across = across(kernel)
@@ -126,8 +128,3 @@ def across(kernel: Kernel) -> int | None:
         return None
     able = [d for d in range(last) if kernel.sizes[d] >= _SQUARE and turned(kernel, d)]
     return max(able, key=lambda d: len(turned(kernel, d)), default=None)
-
-
-def tiled(kernel: Kernel) -> Tiling:
-    """The tiles of a contraction on this machine."""
-    return Tiling(kernel, 4 * engine.lanes(), engine.registers())
