@@ -20,7 +20,8 @@ import numpy as np
 
 import fx
 from fx import dtypes
-from fx.backends.llvm import plan, program
+from fx.backends import plan
+from fx.backends.llvm import program
 from fx.backends.numpy import NumpyBackend
 from tests.laws import numbers
 

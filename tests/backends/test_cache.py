@@ -21,7 +21,7 @@ from fx.config import detours
 from fx.core.trace import state
 
 engine = pytest.importorskip("fx.backends.llvm.engine", exc_type=ImportError)
-from fx.backends.llvm import cache  # noqa: E402
+from fx.backends import cache  # noqa: E402
 
 KEY = "5" * 40  # its first byte is not one after which a cache trims itself
 
@@ -232,7 +232,7 @@ for i in range(6):
     for k, y in enumerate(f(x), i):
         np.testing.assert_allclose(y, np.sin(np.asarray(x) * k) + np.sum(np.asarray(x) * k),
                                    rtol=1e-4, atol=1e-4)
-from fx.backends.llvm import cache
+from fx.backends import cache
 assert cache.disk_cache().writable
 """
 

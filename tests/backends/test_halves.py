@@ -9,7 +9,7 @@ from fx import dtypes, lax
 from fx.backends.numpy import NumpyBackend
 
 program = pytest.importorskip("fx.backends.llvm.program", exc_type=ImportError)
-from fx.backends.llvm.lowering import build_graph  # noqa: E402
+from fx.backends.lowering import build_graph  # noqa: E402
 
 RNG = np.random.default_rng(0)
 DTYPES = {"float16": np.dtype(np.float16), "bfloat16": np.dtype(dtypes.bfloat16)}

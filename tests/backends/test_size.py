@@ -9,7 +9,7 @@ import fx
 import fx.numpy as jnp
 
 program = pytest.importorskip("fx.backends.llvm.program", exc_type=ImportError)
-from fx.backends.llvm.lowering import build_graph  # noqa: E402
+from fx.backends.lowering import build_graph  # noqa: E402
 from fx.kernel.fuse import LARGEST, Fusion  # noqa: E402
 
 X = np.linspace(0.1, 1, 24, dtype=np.float32).reshape(4, 6)

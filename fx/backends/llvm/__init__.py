@@ -1,12 +1,12 @@
 """The LLVM backend: a program is fused into kernels, which become native code for this machine.
 
-lowering    jaxpr -> graph, calls inlined, loops and branches with graphs of their own
-plan        graph -> runs of kernels and loops over slots of memory (`fx.kernel` makes kernels)
+`fx.backends` has the ways to kernels (`lowering`, `plan`), here is what becomes of them.
+
 codegen     kernel -> LLVM IR; `contraction`, `places`, `prefixes`, `scatters`, `sorts` for the
             kinds that are more than elementwise; `units` cuts its work, `builder` writes text
 scalar      operations on registers; `polynomials`, `exponentials`, `trigonometry`, `special`,
             `random` for functions
-engine      LLVM IR -> addresses, through `cache` on disk
+engine      LLVM IR -> addresses
 program     all of that for a jaxpr; `steps` and `runtime` run it, `memory` gives it arrays
 inspection  what there is to see of it
 """

@@ -20,7 +20,7 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
-from fx.backends.llvm.cache import disk_cache
+from fx.backends.cache import disk_cache
 
 # Part of the key of object code on disk. What determines the code of a kernel is its text and
 # what is done to that here: count up when `optimized` or the target's options change.

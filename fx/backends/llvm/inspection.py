@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fx.backends.llvm import codegen, engine
-from fx.backends.llvm.plan import Item, Run
-from fx.backends.llvm.program import Program, kernels_of, padded, ready, written
+from fx.backends.llvm.program import Program, kernels_of, padded, written
 from fx.backends.llvm.runtime import runtime
 from fx.backends.llvm.steps import Words
+from fx.backends.plan import Item, Run
+from fx.backends.rules import ready
 from fx.errors import format_source
 from fx.kernel.loops import Affine, Index, Kernel, Load, Number, Ref, Step
 from fx.util import fp_enter, fp_exit

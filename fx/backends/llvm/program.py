@@ -12,25 +12,20 @@ from typing import Any
 
 import numpy as np
 
+from fx.backends import rules
 from fx.backends.llvm import codegen, engine
-from fx.backends.llvm.lowering import build_graph
 from fx.backends.llvm.memory import maker
-from fx.backends.llvm.plan import POINTERS, Item, Plan, Repeat, Run, Slots
 from fx.backends.llvm.runtime import runtime
-from fx.backends.llvm.steps import READY, TASK, Words
+from fx.backends.llvm.steps import TASK, Words
+from fx.backends.lowering import build_graph
+from fx.backends.plan import POINTERS, Item, Plan, Repeat, Run, Slots
+from fx.backends.rules import ready
 from fx.core.ir import Jaxpr
-from fx.core.primitive import P
-from fx.kernel.graph import Node
 from fx.kernel.loops import AnyKernel
 from fx.util import fp_enter, fp_exit
 
 ndarray = np.ndarray
 _BYTE = np.dtype(np.uint8)
-
-
-def ready(x: np.ndarray) -> np.ndarray:
-    """The array, or a copy of it that native code can read: in row-major order and aligned."""
-    return x if x.flags.num & READY == READY else np.require(x, requirements=("C", "A"))
 
 
 def padded(nbytes: int) -> int:
@@ -178,7 +173,7 @@ def _callable(
         native, slots = _native_call(step, step.given, addresses)
         return _native_step(native, step.given, slots)
     what, *rest = step
-    return _KINDS[what](*rest, reads, makes)
+    return rules.KINDS[what](*rest, reads, makes)
 
 
 def _native_call(
@@ -226,71 +221,3 @@ def _native_step(
             values[slot] = x
 
     return call
-
-
-def _call(eqn: Any, ins: list[int], outs: list[int]) -> Callable[[list[Any]], None]:
-    """A primitive's own rule."""
-    impl, params, many = eqn.primitive.impl, eqn.params, eqn.primitive.multiple_results
-
-    def call(values: list[Any]) -> None:
-        out = impl(np, *[values[i] for i in ins], **params)
-        for slot, x in zip(outs, out if many else [out], strict=True):
-            values[slot] = x if type(x) is ndarray else np.asarray(x)
-
-    return call
-
-
-def _constant(value: np.ndarray, ins: list[int], outs: list[int]) -> Callable[[list[Any]], None]:
-    (slot,) = outs
-
-    def call(values: list[Any]) -> None:
-        values[slot] = value
-
-    return call
-
-
-def _iota(node: Node, ins: list[int], outs: list[int]) -> Callable[[list[Any]], None]:
-    (slot,) = outs
-    axis = node.attr.index(1)
-
-    def call(values: list[Any]) -> None:
-        values[slot] = P.iota.impl(np, dtype=node.dtype, shape=node.shape, dimension=axis)
-
-    return call
-
-
-def _reshape(
-    shape: tuple[int, ...], ins: list[int], outs: list[int]
-) -> Callable[[list[Any]], None]:
-    (source,), (slot,) = ins, outs
-
-    def call(values: list[Any]) -> None:
-        values[slot] = values[source].reshape(shape)
-
-    return call
-
-
-def _look(
-    shape: tuple[int, ...],
-    dtype: np.dtype,
-    offset: int,
-    strides: tuple[int, ...],
-    ins: list[int],
-    outs: list[int],
-) -> Callable[[list[Any]], None]:
-    """A view of an array in row-major order."""
-    (source,), (slot,) = ins, outs
-
-    def call(values: list[Any]) -> None:
-        values[slot] = ndarray(shape, dtype, ready(values[source]), offset, strides)
-
-    return call
-
-
-_KINDS = {
-    "call": _call,
-    "constant": _constant,
-    "iota": _iota,
-    "reshape": _reshape,
-    "look": _look,
-}

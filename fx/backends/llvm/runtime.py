@@ -16,7 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 from fx.backends.llvm import engine
-from fx.backends.llvm.steps import DECLARED, DEEPEST, LAYOUT, MOST_ARRAYS, RUN
+from fx.backends.llvm.steps import DECLARED, DEEPEST, LAYOUT, RUN
+from fx.backends.plan import MOST_ARRAYS
 
 _PAUSES = {  # (what a spinning core does, its declaration)
     "x86_64": ("call void @llvm.x86.sse2.pause()", "declare void @llvm.x86.sse2.pause()"),

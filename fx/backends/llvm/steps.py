@@ -28,7 +28,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-READY = 0x101  # the flags of an ndarray: in row-major order, and aligned
+from fx.backends.rules import READY
+
 # Where things are in objects: the length of a tuple and the address of an ndarray's data behind
 # the head that all objects have, a tuple's items, and an ndarray's flags (behind its number of
 # dimensions and four more addresses).
@@ -38,9 +39,7 @@ LAYOUT = {
     "FLAGS": object.__basicsize__ + 48,
     "READY": READY,
 }
-MOST_ARRAYS = 256
 DEEPEST = 16  # loops inside one another
-FOREVER = (1 << 63) - 1  # times that a loop runs which only its test ends
 # Tasks of about this many elements keep every thread busy and cost little to hand out; a kernel
 # of fewer than two tasks stays on the calling thread.
 TASK = 32768

@@ -12,12 +12,14 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from fx.backends.llvm.steps import FOREVER, MOST_ARRAYS
 from fx.kernel.fuse import ALONE, Cluster, Fusion, storage
 from fx.kernel.graph import Branch, Graph, Loop, Node, resolve
 from fx.kernel.loops import Affine, AnyKernel, Kernel, Load, Step, make_kernel
 from fx.kernel.scatters import Scatters
 from fx.kernel.views import contiguous
+
+MOST_ARRAYS = 256  # of a kernel: what runtimes have room for
+FOREVER = (1 << 63) - 1  # times that a loop runs which only its test ends
 
 
 class Item(NamedTuple):
