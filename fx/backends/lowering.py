@@ -18,6 +18,7 @@ from fx.core.primitive import LoopForm
 from fx.kernel.fuse import storage
 from fx.kernel.graph import Branch, Einsum, Graph, Loop, Node, used
 from fx.kernel.products import contract
+from fx.kernel.target import CPU, Target
 from fx.kernel.vocabulary import NATIVE
 from fx.passes import optimize
 from fx.transforms.dce import has_effects
@@ -29,8 +30,8 @@ _COMPUTED = frozenset(("map", "reduce", "contract", "prefixes", "scatter"))
 class _Builder:
     """Builds the graph of a program, and of the bodies of its loops."""
 
-    def __init__(self) -> None:
-        self.graph = Graph()
+    def __init__(self, target: Target) -> None:
+        self.graph = Graph(target)
         self.constants: list[tuple[Node, Any]] = []
 
     def hold(self, value: Any) -> Node:
@@ -98,7 +99,7 @@ class _Builder:
             inputs = [*test.inputs[: form.test_consts], *(n for n, _ in test_held)]
             inputs += test.inputs[form.test_consts :]
             test = test._replace(inputs=inputs)
-        inner = _Builder()
+        inner = _Builder(self.graph.target)
         inner.graph.inside = True
         inputs = [inner.graph.input(v.aval.shape, v.aval.dtype) for v in form.body.invars]
         fixed, carry, xs = split_list(inputs, form.consts, form.carries)
@@ -170,7 +171,7 @@ class _Builder:
 
     def _branch(self, jaxpr: Jaxpr) -> tuple[Branch, list[tuple[Node, Node]]] | None:
         """A program as a graph of its own, and the inputs that stand for constants it holds."""
-        inner = _Builder()
+        inner = _Builder(self.graph.target)
         inner.graph.inside = True
         inputs = [inner.graph.input(v.aval.shape, v.aval.dtype) for v in jaxpr.invars]
         outputs = _own_arrays(inner.graph, inner.run(jaxpr, inputs))
@@ -283,9 +284,11 @@ def _own_arrays(graph: Graph, outputs: Sequence[Node]) -> list[Node]:
     return own
 
 
-def build_graph(jaxpr: Jaxpr) -> tuple[Graph, list[Node], list[tuple[Node, Any]], list[Node]]:
+def build_graph(
+    jaxpr: Jaxpr, target: Target = CPU
+) -> tuple[Graph, list[Node], list[tuple[Node, Any]], list[Node]]:
     """The graph of a program: (graph, inputs, constants with their arrays, outputs)."""
-    builder = _Builder()
+    builder = _Builder(target)
     inputs = [builder.graph.input(v.aval.shape, v.aval.dtype) for v in jaxpr.invars]
     outputs = builder.run(optimize(jaxpr), inputs)
     return builder.graph, inputs, builder.constants, outputs

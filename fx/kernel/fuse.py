@@ -14,19 +14,13 @@ import math
 from collections.abc import Iterable, Sequence
 
 from fx.kernel.graph import Contraction, Graph, Node, resolve, used
+from fx.kernel.target import Target
 from fx.kernel.vocabulary import PLACED
 
-# A reduction of at least this many elements into few rows is cut into chunks that run in parallel
-# (and whose partial results are folded in a fixed order, whatever the number of threads).
-CHUNK = 1 << 16
-MIN_ROWS = 64
 # A cluster ends somewhere: the runtime takes 256 arrays a kernel, which its members and what it
 # reads may need; and each level of its rows computes the levels below anew.
 LARGEST = 240
 MOST_LEVELS = 6
-# A contraction into a result of at most SMALL elements is cut into PIECES along what it sums, if
-# that has at least DEEP terms, or LONG where the result is too small to occupy all threads.
-DEEP, LONG, SMALL, MANY, PIECES = 8192, 1024, 1 << 16, 1 << 13, 8
 _FUSED = ("map", "reduce", "contract")
 ALONE = ("opaque", "loop", "choice")  # kinds of nodes that are no part of a kernel
 
@@ -52,12 +46,12 @@ def storage(node: Node) -> Node:
     return node
 
 
-def _pieces(size: int, reduced: tuple[int, ...]) -> int:
+def _pieces(size: int, reduced: tuple[int, ...], on: Target) -> int:
     """Into how many pieces the outermost summed axis of a contraction is cut."""
     depth = math.prod(reduced)
-    if size > SMALL or depth < (DEEP if size >= MANY else LONG):
+    if size > on.small or depth < (on.deep if size >= on.many else on.long):
         return 1
-    step = -(-reduced[0] // PIECES)
+    step = -(-reduced[0] // on.pieces)
     return -(-reduced[0] // step)
 
 
@@ -66,11 +60,12 @@ class Cluster:
 
     __slots__ = (
         "axes", "bit", "deps", "domain", "full", "levels", "merged", "nodes", "reads", "reduced",
-        "rows", "users",
+        "rows", "target", "users",
     )  # fmt: skip
 
-    def __init__(self, number: int, domain: tuple[int, ...]):
+    def __init__(self, number: int, domain: tuple[int, ...], target: Target):
         self.bit = 1 << number
+        self.target = target
         self.deps = 0
         self.domain = domain
         self.reduced: tuple[int, ...] | None = None
@@ -114,14 +109,15 @@ class Cluster:
         """Into how many pieces the outermost reduced axis is cut; 1 for none."""
         contraction = self.contraction
         if contraction is not None:
-            return _pieces(math.prod(self.domain), contraction.reduced)
+            return _pieces(math.prod(self.domain), contraction.reduced, self.target)
         if not self.reduced:
             return 1
         rows, count = math.prod(self.row_shape), math.prod(self.domain)
-        if count < 2 * CHUNK or (rows >= MIN_ROWS and not self.by_columns):
+        on = self.target
+        if count < 2 * on.chunk or (rows >= on.min_rows and not self.by_columns):
             return 1
         outer = self.domain[self.reduced[0]]
-        step = max(1, outer * CHUNK // count)
+        step = max(1, outer * on.chunk // count)
         return -(-outer // step)
 
     @property
@@ -148,6 +144,7 @@ class Fusion:
     """
 
     def __init__(self, graph: Graph, outputs: Sequence[Node]):
+        self.target = graph.target
         self.clusters: list[Cluster] = []
         self.home: dict[int, Cluster] = {}
         opaque = [n for n in graph.nodes if n.kind == "opaque"]
@@ -161,18 +158,15 @@ class Fusion:
     # ------------------------------------------------------------------ placing
     def _place(self, node: Node) -> None:
         if node.kind in ("contract", "prefixes", "scatter", "sort"):
-            self.clusters.append(Cluster(len(self.clusters), node.shape))
-            self._enter(node, self.clusters[-1], "full")
+            self._enter(node, self._cluster(node.shape), "full")
         elif node.kind in ("map", "reduce"):
             chosen = self._join(node)
             if chosen is None:
                 domain = node.args[0].shape if node.kind == "reduce" else node.shape
-                chosen = Cluster(len(self.clusters), domain)
-                self.clusters.append(chosen)
+                chosen = self._cluster(domain)
                 self._enter(node, chosen, "row" if node.kind == "reduce" else "full")
         elif node.kind in ALONE:
-            cluster = Cluster(len(self.clusters), ())
-            self.clusters.append(cluster)
+            cluster = self._cluster(())
             cluster.nodes.append(node)
             self.home[node.id] = cluster
             cluster.deps = self._dependencies(node.args)
@@ -182,6 +176,11 @@ class Fusion:
                     cluster.deps |= self._effects.bit | self._effects.deps
                     self._effects.users[cluster] = None
                 self._effects = cluster
+
+    def _cluster(self, domain: tuple[int, ...]) -> Cluster:
+        made = Cluster(len(self.clusters), domain, self.target)
+        self.clusters.append(made)
+        return made
 
     def of(self, node: Node) -> Cluster | None:
         """The cluster of a node, if it is computed in one."""

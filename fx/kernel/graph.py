@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fx.kernel.target import CPU, Target
 from fx.kernel.views import View, compose, contiguous, identity_view, inverse, inverted, merging
 from fx.kernel.vocabulary import (
     BOOL,
@@ -180,7 +181,8 @@ class Node:
 class Graph:
     """Nodes in order of definition. The methods are what `Primitive.lower` may use."""
 
-    def __init__(self) -> None:
+    def __init__(self, target: Target = CPU) -> None:
+        self.target = target
         self.nodes: list[Node] = []
         self.lasting: set[int] = set()  # inputs of a loop's body that are the same each time
         self.inside = False  # whether this is the body of a loop or a branch
@@ -474,7 +476,10 @@ class Graph:
         reduced: Sequence[int],
         panel: int = 0,
     ) -> Node:
-        """A sum of products. The last axis of the result is one of `w` alone, of stride 1."""
+        """A sum of products.
+
+        For a target that packs, the last axis of the result is one of `w` alone, of stride 1.
+        """
         attr = Contraction(tuple(reduced), tuple(x_axes), tuple(w_axes), panel)
         return self._add("contract", shape, x.dtype, "contract", (x, w), attr)
 

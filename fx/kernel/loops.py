@@ -78,8 +78,9 @@ class Products(NamedTuple):
     """The sum of products that a kernel computes before its steps: step `id` is its value.
 
     The operands are arrays x and w, at an index of the kernel and of the summed dimensions
-    (`sizes`, outermost first); their strides along these are `x_sums` and `w_sums`. The last
-    dimension of the kernel is one along which w and the result have stride 1 and x has 0. If
+    (`sizes`, outermost first); their strides along these are `x_sums` and `w_sums`. For a target
+    that packs, the last dimension of the kernel is one along which w and the result have stride 1
+    and x has 0. If
     `panel` is not 0, w is cut along it into panels of so many elements, `panel_stride` apart.
     """
 

@@ -5,7 +5,7 @@ result (free), or of both operands only (summed). A contraction runs along a fre
 operand, called w, that has stride 1 there, in vectors; the other operand, x, may lie in any way.
 Which operand is w, and whether it is copied to have such an axis, is decided by what all costs.
 Where one side has no free axis to speak of, vectors run elsewhere: products are then a fused
-multiplication and sum.
+multiplication and sum. A target that does not pack takes both operands as they lie.
 """
 
 from __future__ import annotations
@@ -80,6 +80,9 @@ def _contracted(
     ]
     if depth == 1 or min(free) < _FEW:
         return _multiplied(graph, left, right, sizes, n)
+    if not graph.target.packs:
+        x_axes, y_axes = left.axes, right.axes
+        return graph.contract(left.node, x_axes, right.node, y_axes, shape, reduced)
     best = min(
         (_Plan(graph, p, q, sizes, n, packed, gathered)
          for p, q in ((left, right), (right, left))
