@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fx.dtypes import bfloat16, key_dtype
@@ -71,6 +73,43 @@ NATIVE = FLOATS | INTEGERS | HALVES | {BOOL, KEY}
 # Operations that only move values.
 MOVES = frozenset(("copy", "fresh", "select", "pad", "take", "convert"))
 
+# Operations that cost about as much as a load: recomputed rather than kept.
+CHEAP = frozenset(
+    [
+        "add",
+        "sub",
+        "mul",
+        "neg",
+        "max",
+        "min",
+        "square",
+        "abs",
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "and",
+        "or",
+        "xor",
+        "not",
+        "select",
+        "convert",
+        "is_finite",
+        "sign",
+        "copy",
+        "fresh",
+        "bitcast",
+        "pair",
+        "first_word",
+        "second_word",
+        "shift_left",
+        "shift_right_arithmetic",
+        "shift_right_logical",
+    ]
+)
+
 # Maps whose first operand is loaded from memory elsewhere than at their own index.
 PLACED = frozenset(("pad", "take"))
 
@@ -98,3 +137,20 @@ def has(op: str, first: np.dtype, last: np.dtype) -> bool:
     if last in INTEGERS:
         return op in BITS or op in SHIFTS or op in COUNTS or op in ("div", "rem", "pow")
     return last in FLOATS and (op in REAL_ONLY or op == "is_finite")
+
+
+def identity(op: str, dtype: np.dtype) -> Any:
+    """What a fold starts from."""
+    if op == "add":
+        return -0.0 if dtype.kind == "f" else 0
+    if op == "mul":
+        return 1
+    if op in ("and", "or"):
+        ones = True if dtype == BOOL else -1 if dtype.kind == "i" else np.iinfo(dtype).max
+        return ones if op == "and" else 0
+    if dtype == BOOL:
+        return op == "min"
+    if dtype.kind == "f":
+        return -np.inf if op == "max" else np.inf
+    info = np.iinfo(dtype)
+    return info.min if op == "max" else info.max

@@ -37,7 +37,7 @@ from fx.kernel.loops import Affine, AnyKernel, Index, Kernel, Load, Number, Ref,
 from fx.kernel.prefixes import Prefixes
 from fx.kernel.scatters import Scatters
 from fx.kernel.sorts import Sorts
-from fx.kernel.vocabulary import PLACED
+from fx.kernel.vocabulary import CHEAP, PLACED, identity
 
 _OTHERS: Any = {Prefixes: prefixes.write, Scatters: places.write, Sorts: sorts.write}
 
@@ -234,7 +234,7 @@ class _Writer:
                 continue
             self._hoist(level, folded)
             for s in folds:
-                start = b.const(scalar.identity(s.op, s.dtype), s.dtype, b.lanes)
+                start = b.const(identity(s.op, s.dtype), s.dtype, b.lanes)
                 b.line(f"store {start.type} {start.text}, ptr %acc{self.number[s.id]}")
             self.nest(folded, level, folds)
             for s in folds:
@@ -279,7 +279,7 @@ class _Writer:
         (arg,) = s.args
         x = self.operand(arg)
         if self.mask is not None:
-            x = b.select(self.mask, x, b.const(scalar.identity(s.op, s.dtype), s.dtype, b.lanes))
+            x = b.select(self.mask, x, b.const(identity(s.op, s.dtype), s.dtype, b.lanes))
         old = b.emit(f"load {x.type}, ptr %acc{self.number[s.id]}", s.dtype, b.lanes)
         new = scalar.fold(b, s.op, old, x)
         b.line(f"store {new.type} {new.text}, ptr %acc{self.number[s.id]}")
@@ -326,7 +326,7 @@ class _Writer:
 
         def fill() -> None:
             for s in folds:
-                value = b.const(scalar.identity(s.op, s.dtype), s.dtype, b.lanes)
+                value = b.const(identity(s.op, s.dtype), s.dtype, b.lanes)
                 self.put(value, *self.place(s), self.mask)
 
         def body(rows: int = 1) -> None:
@@ -481,7 +481,7 @@ class _Writer:
                 last.update((s.id, level) for s in self._demanded(level) if s.level < level)
             for id, level in sorted(last.items(), reverse=True):
                 s = self.steps[id]
-                if s.op in scalar.CHEAP or self._kept(s) is not None:
+                if s.op in CHEAP or self._kept(s) is not None:
                     continue
                 # The last level that needs it reads it before its place is written.
                 host = next(

@@ -9,7 +9,6 @@ too large for that, which are rare, angles and remainders call the C library lan
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -27,42 +26,6 @@ _INTRINSICS = {
     "round_even": "roundeven",
     "round_away": "round",
 }
-# Operations that cost about as much as a load: recomputed rather than kept.
-CHEAP = frozenset(
-    [
-        "add",
-        "sub",
-        "mul",
-        "neg",
-        "max",
-        "min",
-        "square",
-        "abs",
-        "eq",
-        "ne",
-        "lt",
-        "le",
-        "gt",
-        "ge",
-        "and",
-        "or",
-        "xor",
-        "not",
-        "select",
-        "convert",
-        "is_finite",
-        "sign",
-        "copy",
-        "fresh",
-        "bitcast",
-        "pair",
-        "first_word",
-        "second_word",
-        "shift_left",
-        "shift_right_arithmetic",
-        "shift_right_logical",
-    ]
-)
 _BOUND = 2.0**30
 
 
@@ -415,20 +378,3 @@ def _narrowed(b: Builder, x: Value, dtype: np.dtype) -> Value:
     nan = b.compare("fcmp uno", x, x)
     quiet = b.binary("or", high, b.like(bits, 0x40))
     return b.cast("trunc", b.select(nan, quiet, rounded), dtype)
-
-
-def identity(op: str, dtype: np.dtype) -> Any:
-    """What a fold starts from."""
-    if op == "add":
-        return -0.0 if dtype.kind == "f" else 0
-    if op == "mul":
-        return 1
-    if op in ("and", "or"):
-        ones = True if dtype == BOOL else -1 if dtype.kind == "i" else np.iinfo(dtype).max
-        return ones if op == "and" else 0
-    if dtype == BOOL:
-        return op == "min"
-    if dtype.kind == "f":
-        return -np.inf if op == "max" else np.inf
-    info = np.iinfo(dtype)
-    return info.min if op == "max" else info.max
