@@ -108,7 +108,7 @@ class Run:
                 if s in place and last[s] == k:
                     free.append((place[s], sizes[place[s]]))
         self.raw = blocks
-        self.items = [_moved(item, place) for item in self.items]
+        self.items = [moved(item, place) for item in self.items]
 
     def in_place(self, dying: set[int]) -> set[int]:
         """Update arrays in place that nothing else reads, rather than copies of them.
@@ -136,7 +136,7 @@ def without_copies(
     place: dict[int, int] = {}
     gone: set[int] = set()
     for k, item in enumerate(items):
-        found = _copied(item)
+        found = copied(item)
         if found and users[found[0]][-1] == k and may(*found):
             place[found[0]] = found[1]
             gone.add(k)
@@ -145,7 +145,7 @@ def without_copies(
         while end in place:
             end = place[end]
         place[s] = end
-    return [_moved(item, place) for k, item in enumerate(items) if k not in gone], set(place)
+    return [moved(item, place) for k, item in enumerate(items) if k not in gone], set(place)
 
 
 def _delayed(items: list[Item]) -> list[Item]:
@@ -159,7 +159,7 @@ def _delayed(items: list[Item]) -> list[Item]:
             users.setdefault(s, []).append(k)
     order = list(range(len(items)))
     for k in reversed(range(len(items))):
-        found = _copied(items[k])
+        found = copied(items[k])
         if found is None or users[found[0]][-1] == k:
             continue
         _, update, *readers = users[found[1]]
@@ -169,7 +169,7 @@ def _delayed(items: list[Item]) -> list[Item]:
     return [items[k] for k in order]
 
 
-def _copied(item: Item) -> tuple[int, int, int] | None:
+def copied(item: Item) -> tuple[int, int, int] | None:
     """The slots of a whole array and of its copy to be updated, and their bytes."""
     kernel = item.kernel
     if not isinstance(kernel, Kernel) or [s.op for s in kernel.steps] != ["fresh"]:
@@ -182,7 +182,7 @@ def _copied(item: Item) -> tuple[int, int, int] | None:
     return item.slots[0], item.slots[1], kernel.size * step.dtype.itemsize
 
 
-def _moved(item: Item, place: dict[int, int]) -> Item:
+def moved(item: Item, place: dict[int, int]) -> Item:
     """The item with its slots at other places."""
     slots = [place.get(s, s) for s in item.slots]
 
@@ -193,7 +193,7 @@ def _moved(item: Item, place: dict[int, int]) -> Item:
         ]
 
     def block(b: Block) -> Block:
-        items = [_moved(i, place) for i in b.items]
+        items = [moved(i, place) for i in b.items]
         return Block(pointers(b.before), items, place.get(b.flag, b.flag))
 
     loop, choice = item.loop, item.choice
@@ -201,7 +201,7 @@ def _moved(item: Item, place: dict[int, int]) -> Item:
         loop = Repeat(
             loop.count,
             pointers(loop.before),
-            [_moved(i, place) for i in loop.items],
+            [moved(i, place) for i in loop.items],
             pointers(loop.after),
             block(loop.test) if loop.test is not None else None,
             pointers(loop.finally_),

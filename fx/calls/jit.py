@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-import operator
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from fx import dtypes
+from fx.calls.entry import Entry
 from fx.calls.explain import Explanation, Signature, describe
 from fx.calls.jit_call import eval_or_run
 from fx.calls.placement import constrained, place_tree
@@ -26,7 +26,6 @@ from fx.calls.refs import of_jit
 from fx.calls.stages import Lowered
 from fx.config import config, detours
 from fx.core.array import Array, aval_of, is_arraylike, to_array
-from fx.core.avals import ShapedArray, interned
 from fx.core.backend import get_backend
 from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr
@@ -34,90 +33,12 @@ from fx.core.primitive import AxisData
 from fx.core.refs import alive
 from fx.core.trace import Tracer, state
 from fx.errors import FxRuntimeError, FxTypeError, FxValueError, hide_frames, public
-from fx.pytree import PyTreeDef, tree_flatten, tree_structure, tree_unflatten
+from fx.pytree import tree_flatten, tree_structure, tree_unflatten
 from fx.transforms.stage import FlatFunction, arg_names, name_of, origin_of, stage
 
 _log = logging.getLogger("fx")
 
-_ARRAYS = frozenset({Array})
 _FLOAT32 = np.dtype(np.float32)
-_CONVERTED = frozenset({Array, bool, int, float, complex, np.ndarray})
-_get_aval = operator.attrgetter("aval")
-_get_known = operator.attrgetter("_aval")  # the same, or None
-_get_data = operator.attrgetter("_data")
-_new = object.__new__
-
-
-class _Entry:
-    """What the cache holds for a signature.
-
-    Attributes:
-        tree, avals: the structure of (args, kwargs), and the types of its leaves.
-        flat: whether the arguments are leaves, all of them positional.
-        jaxpr, run: the program, and compiled.
-        out_tree, out_avals: the structure and types of what it gives.
-        signature, calls: for `explain`.
-    """
-
-    __slots__ = (
-        "avals",
-        "calls",
-        "flat",
-        "jaxpr",
-        "out_avals",
-        "out_tree",
-        "run",
-        "signature",
-        "tree",
-    )
-
-    def __init__(self, tree: PyTreeDef, jaxpr: Jaxpr, out_tree: PyTreeDef, signature: Signature):
-        self.tree = tree
-        self.avals = _interned(jaxpr.in_avals)
-        self.flat = tree == tree_structure(((0,) * len(self.avals), {}))
-        self.jaxpr = jaxpr
-        self.out_tree = out_tree
-        self.out_avals = _interned(jaxpr.out_avals)
-        self.signature = signature
-        self.calls = 0
-        start = time.perf_counter()
-        self.run = get_backend().compile(jaxpr)
-        whole = (time.perf_counter() - start) * 1e3
-        signature.compile_ms = min(whole, getattr(self.run, "native_ms", 0.0))
-        signature.lower_ms = whole - signature.compile_ms
-
-    def arrays_of(self, args: Any, kwargs: Any) -> Sequence[Array] | None:
-        """The leaves of the arguments as arrays, if they are of this signature."""
-        leaves = args if self.flat and not kwargs else self.tree.leaves_of((args, kwargs))
-        if leaves is None:
-            return None
-        if _ARRAYS.issuperset(map(type, leaves)):
-            if [*map(_get_known, leaves)] == self.avals:
-                return leaves
-        elif _CONVERTED.issuperset(map(type, leaves)):
-            leaves = [x if type(x) is Array else to_array(x) for x in leaves]
-        else:
-            return None
-        return leaves if [*map(_get_aval, leaves)] == self.avals else None
-
-    def call(self, arrays: Sequence[Array]) -> Any:
-        """The results for arrays of the right types."""
-        self.calls += 1
-        outs = self.run([*map(_get_data, arrays)])
-        return self.out_tree.unflatten([*map(_array, outs, self.out_avals)])
-
-
-def _array(data: Any, aval: ShapedArray) -> Array:
-    """Raw data of a known type as an array: what `Array` does, without calls."""
-    array = _new(Array)
-    array._data = data
-    array.weak_type = aval.weak_type
-    array._aval = aval
-    return array
-
-
-def _interned(avals: Sequence[ShapedArray]) -> list[ShapedArray]:
-    return [interned(a.shape, a.dtype, a.weak_type) for a in avals]
 
 
 _functions: weakref.WeakSet[JitFunction] = weakref.WeakSet()
@@ -144,8 +65,12 @@ class JitFunction:
         static_argnames: tuple[str, ...],
         inline: bool,
         max_traces: int | None = None,
+        donate_argnums: tuple[int, ...] = (),
+        donate_argnames: tuple[str, ...] = (),
     ):
         functools.update_wrapper(self, function)
+        self._donate_argnums = donate_argnums
+        self._donate_argnames = donate_argnames
         self._function = function
         self._static_argnums = static_argnums
         self._static_argnames = static_argnames
@@ -153,8 +78,8 @@ class JitFunction:
         self._inline = inline
         self._max_traces = max_traces
         self._name = name_of(function)
-        self._cache: dict[Any, _Entry] = {}
-        self._recent: dict[Any, _Entry] = {}  # by static arguments, of the last usual call
+        self._cache: dict[Any, Entry] = {}
+        self._recent: dict[Any, Entry] = {}  # by static arguments, of the last usual call
         self._with_refs: dict[Any, Any] | None = {}  # None: it is known to use no references
         _functions.add(self)
 
@@ -198,7 +123,10 @@ class JitFunction:
                 described.trace_ms = (time.perf_counter() - start) * 1e3
                 if any(type(c) is Tracer for c in jaxpr.consts):
                     return tree_unflatten(out_tree, self._bind(jaxpr, leaves))
-                entry = self._cache[key] = _Entry(tree, jaxpr, out_tree, described)
+                donated = self._donated(names_args)
+                entry = self._cache[key] = Entry(
+                    tree, jaxpr, out_tree, described, donated, self._name
+                )
             if context is None:
                 self._recent[static_key] = entry
             if traced or detours[0] or state.axes:
@@ -208,6 +136,17 @@ class JitFunction:
         except Exception as error:
             hide_frames(error)
             raise
+
+    def _donated(self, named: Any) -> tuple[int, ...]:
+        """Which of the leaves of the arguments, without static ones, are donated."""
+        args, kwargs = named
+        nums = {i if i >= 0 else len(args) + i for i in self._donate_argnums}
+        fixed = {i if i >= 0 else len(args) + i for i in self._static_argnums}
+        parts = [(x, i in nums) for i, x in enumerate(args) if i not in fixed]
+        for name in sorted(set(kwargs) - set(self._static_argnames)):
+            parts.append((kwargs[name], name in self._donate_argnames))
+        flags = [donate for x, donate in parts for _ in range(tree_structure(x).num_leaves)]
+        return tuple(i for i, donate in enumerate(flags) if donate)
 
     def _pure(self, function: Callable[..., Any]) -> JitFunction:
         """A jitted function that uses no references."""
@@ -427,8 +366,9 @@ def jit(
             tree prefixes: sizes are checked, results have theirs.
         static_argnums, static_argnames: arguments that are Python values, part of the cache key
             by hash and equality. Naming one of the two ways is enough.
-        donate_argnums, donate_argnames: arguments whose memory may be reused for results; they
-            must not be used afterwards. A hint: the NumPy backend ignores it.
+        donate_argnums, donate_argnames: arguments whose memory may become that of results. Their
+            arrays are deleted by a call that is not traced: what uses them afterwards raises
+            FxRuntimeError. Memory that something else has too, such as a view, is left alone.
         inline: insert the equations into an enclosing program instead of a call.
         max_traces: how many signatures may be traced; one more raises an error that shows
             `explain()`. Not in JAX.
@@ -457,6 +397,8 @@ def jit(
             out_shardings=out_shardings,
             static_argnums=static_argnums,
             static_argnames=static_argnames,
+            donate_argnums=donate_argnums,
+            donate_argnames=donate_argnames,
             inline=inline,
             max_traces=max_traces,
         )
@@ -464,28 +406,22 @@ def jit(
         raise FxTypeError(f"jit expects a function, got {type(fun).__name__}.")
     nums = _as_tuple(static_argnums, int, "static_argnums")
     names = _as_tuple(static_argnames, str, "static_argnames")
-    _as_tuple(donate_argnums, int, "donate_argnums")
-    _as_tuple(donate_argnames, str, "donate_argnames")
-    nums, names = _both_ways(fun, nums, names)
+    given = _as_tuple(donate_argnums, int, "donate_argnums")
+    by_name = _as_tuple(donate_argnames, str, "donate_argnames")
+    nums, names = _both_ways(fun, nums, names, "static")
+    donated = _both_ways(fun, given, by_name, "donate")
     get_backend()  # imports the compiler, which the first call then need not do
     if in_shardings is None and out_shardings is None:
-        return JitFunction(fun, nums, names, inline, max_traces)
+        return JitFunction(fun, nums, names, inline, max_traces, *donated)
     function = constrained(fun, in_shardings, out_shardings, nums)
-    return _ShardedJit(function, nums, names, inline, out_shardings)
+    return _ShardedJit(out_shardings, function, nums, names, inline, max_traces, *donated)
 
 
 class _ShardedJit(JitFunction):
     """A jitted function whose results have shardings."""
 
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        static_argnums: tuple[int, ...],
-        static_argnames: tuple[str, ...],
-        inline: bool,
-        out_shardings: Any,
-    ):
-        super().__init__(function, static_argnums, static_argnames, inline)
+    def __init__(self, out_shardings: Any, *args: Any):
+        super().__init__(*args)
         self._out_shardings = out_shardings
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -494,7 +430,7 @@ class _ShardedJit(JitFunction):
 
 
 def _both_ways(
-    fun: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]
+    fun: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...], option: str
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Complete numbers by names and names by numbers, from the function's signature."""
     if not nums and not names:
@@ -514,13 +450,13 @@ def _both_ways(
     for name in names:
         if name not in known and not open_names:
             raise FxValueError(
-                f"jit of {name_of(fun)}: static_argnames has {name!r}, which is not one of its "
+                f"jit of {name_of(fun)}: {option}_argnames has {name!r}, which is not one of its "
                 f"parameters {sorted(known)}."
             )
     for i in nums:
         if not -len(positional) <= i < len(positional) and not open_nums:
             raise FxValueError(
-                f"jit of {name_of(fun)}: static_argnums has {i}, but there are "
+                f"jit of {name_of(fun)}: {option}_argnums has {i}, but there are "
                 f"{len(positional)} positional parameters."
             )
     more_nums = {positional.index(n) for n in names if n in positional}

@@ -14,6 +14,7 @@ import numpy as np
 
 from fx import dtypes
 from fx.core.avals import ShapedArray, interned
+from fx.core.deleted import Deleted, deleted, type_of
 from fx.errors import FxTypeError, public
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Array(ArrayInterface):
         aval = self._aval
         if aval is None:
             data = self._data
+            if type(data) is Deleted:
+                data.refuse()
             aval = self._aval = interned(data.shape, data.dtype, self.weak_type)
         return aval
 
@@ -65,7 +68,8 @@ class Array(ArrayInterface):
 
     @property
     def dtype(self) -> np.dtype:
-        return self._data.dtype
+        data = self._data
+        return data.dtype if type(data) is np.ndarray else type_of(data)
 
     @property
     def ndim(self) -> int:
@@ -86,6 +90,8 @@ class Array(ArrayInterface):
     # ------------------------------------------------------------------ to Python and NumPy
     def _concrete(self, error: type[Exception], what: str) -> Any:
         """The raw data; tracers override this to fall back on their value or to raise `error`."""
+        if type(self._data) is Deleted:
+            self._data.refuse()
         return self._data
 
     def _scalar(self, error: type[Exception], what: str) -> Any:
@@ -162,10 +168,13 @@ class Array(ArrayInterface):
         """Start a transfer to the host; CPU arrays are there."""
 
     def is_deleted(self) -> bool:
-        return False
+        """Whether the array was deleted, or donated to a jitted function."""
+        return type(self) is Array and type(self._data) is Deleted
 
     def delete(self) -> None:
-        """Do nothing: memory is freed with the last reference."""
+        """Let go of the memory now; what uses the array afterwards raises FxRuntimeError."""
+        if not self.is_deleted():
+            delete(self, "deleted by its method delete(). Keep it as long as it is used.")
 
     def is_ready(self) -> bool:
         """Whether the value is computed; CPU arrays always are."""
@@ -193,6 +202,13 @@ class Array(ArrayInterface):
     def unsafe_buffer_pointer(self) -> int:
         """The address of the first element."""
         return self._data.ctypes.data
+
+
+def delete(array: Array, why: str) -> None:
+    """Take the data from an array; errors will say why."""
+    text, data = f"the array {array.aval.strong().short()} was {why}", array._data
+    array._aval = None  # first: a call that finds the type known takes the data for granted
+    array._data = deleted(data.shape, data.dtype, text)
 
 
 def FxValueErrorNoCopy(array: Array, dtype: Any) -> Exception:

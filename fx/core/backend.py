@@ -20,8 +20,14 @@ class Backend(Protocol):
 
     name: str
 
-    def compile(self, jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
-        """A function from raw arrays to raw arrays that runs the program."""
+    def compile(
+        self, jaxpr: Jaxpr, donated: tuple[int, ...] = ()
+    ) -> Callable[[Sequence[Any]], list[Any]]:
+        """A function from raw arrays to raw arrays that runs the program.
+
+        `donated` are positions of arguments whose memory it may reuse. If it has an attribute
+        `in_place`, it writes over those that this names.
+        """
         ...
 
 

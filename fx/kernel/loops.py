@@ -138,6 +138,15 @@ class Kernel:
         return math.prod(self.sizes)
 
     @property
+    def sums(self) -> int | None:
+        """The step whose array holds the sums of products: theirs, or the first one after them."""
+        if self.products is None or self.products.id in self.stores:
+            return None if self.products is None else self.products.id
+        dtype = self.arrays[self.products.x.array]
+        kept = (s for s in self.steps if s.role == "full" and s.id in self.stores)
+        return next(s.id for s in kept if s.dtype == dtype)
+
+    @property
     def by_columns(self) -> bool:
         """Whether the innermost dimension stays while others are folded."""
         return any(self.reduced) and not self.reduced[-1]

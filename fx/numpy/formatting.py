@@ -37,7 +37,7 @@ def _words(key: Array) -> np.ndarray:
 
 
 def _repr(x: Array) -> str:
-    return describe(x)
+    return f"Array(deleted, shape={x.shape}, dtype={x.dtype})" if x.is_deleted() else describe(x)
 
 
 def _str(x: Array) -> str:

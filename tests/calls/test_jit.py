@@ -229,9 +229,10 @@ def test_decorator_forms_and_donation():
 
     assert float(f(2.0)) == 4.0 and float(f(2.0, n=5)) == 10.0
     assert f.__name__ == "f" and f.__doc__ == "Documentation." and f.__wrapped__(2.0) == 4.0
-    x = jnp.ones(3)
     for options in ({"donate_argnums": 0}, {"donate_argnums": (0,)}, {"donate_argnames": ["x"]}):
+        x = jnp.ones(3)
         np.testing.assert_array_equal(fx.jit(lambda x: x + 1, **options)(x), 2 * ONES)
+        assert x.is_deleted()
 
 
 def test_inline_and_nested():

@@ -246,7 +246,6 @@ def test_devices_and_readiness():
     assert a.is_fully_addressable and a.is_fully_replicated and a.is_ready()
     assert not a.committed and not a.is_deleted()
     a.copy_to_host_async()
-    a.delete()
     assert a.on_device_size_in_bytes() == 24
     assert a.unsafe_buffer_pointer() == np.asarray(a).ctypes.data
     (shard,) = a.addressable_shards

@@ -32,11 +32,14 @@ class LlvmBackend:
 
     name = "llvm"
 
-    def compile(self, jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
+    def compile(
+        self, jaxpr: Jaxpr, donated: tuple[int, ...] = ()
+    ) -> Callable[[Sequence[Any]], list[Any]]:
         """A function from ndarrays to ndarrays; kept with the jaxpr."""
-        compiled = jaxpr.memo.get("llvm")
+        key = ("llvm", donated)
+        compiled = jaxpr.memo.get(key)
         if compiled is None:
-            compiled = jaxpr.memo["llvm"] = _compile(jaxpr)
+            compiled = jaxpr.memo[key] = _compile(jaxpr, donated)
         return compiled
 
     def inspect(self, jaxpr: Jaxpr) -> Inspection:
@@ -45,11 +48,11 @@ class LlvmBackend:
         return Inspection(program if program is not None else Program(jaxpr))
 
 
-def _compile(jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
+def _compile(jaxpr: Jaxpr, donated: tuple[int, ...]) -> Callable[[Sequence[Any]], list[Any]]:
     interpreter = get_backend("numpy")
     before = spent[0]
     try:
-        program = Program(jaxpr)
+        program = Program(jaxpr, donated)
     except Exception as error:
         warnings.warn(
             f"fx could not compile a program and interprets it: {type(error).__name__}: {error}. "
@@ -69,6 +72,7 @@ def _compile(jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
         return call(args)
 
     call = program.run
+    run.in_place = program.in_place  # type: ignore[attr-defined]
     run.program = program  # type: ignore[attr-defined]
     run.native_ms = (spent[0] - before) * 1e3  # type: ignore[attr-defined]
     return run

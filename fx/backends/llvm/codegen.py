@@ -469,11 +469,11 @@ class _Writer:
 
     def _plan_scratch(self) -> None:
         """Keep costly values that a later level needs in an array that is written later still."""
+        if self.k.products is not None:  # such a kernel has one level
+            if self.k.sums is not None and self.k.sums != self.k.products.id:
+                self.scratch[self.k.products.id] = self.k.sums
+            return
         hosts = [s for s in self.k.steps if s.role == "full" and s.id in self.k.stores]
-        if self.k.products is not None and self.k.products.id not in self.k.stores:
-            made = self.steps[self.k.products.id]
-            self.scratch[made.id] = next(t.id for t in hosts if t.dtype == made.dtype)
-            return  # such a kernel has one level
         top = max(s.level for s in self.k.steps)
         while top:
             last: dict[int, int] = {}

@@ -68,6 +68,8 @@ class _Owner:
 
     __slots__ = ("__array_interface__", "block")
 
+    is_fx_memory = True  # nothing but arrays of fx has it
+
     def __init__(self, block: _Block, shape: tuple[int, ...], dtype: np.dtype):
         self.block = block
         self.__array_interface__ = {

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fx.backends import rules
+from fx.backends.donation import reuse
 from fx.backends.llvm import codegen, engine
 from fx.backends.llvm.memory import maker
 from fx.backends.llvm.runtime import runtime
@@ -36,6 +37,9 @@ def padded(nbytes: int) -> int:
 class Program:
     """A compiled jaxpr. Call it with a list of ndarrays.
 
+    `donated` are arguments that nothing else needs: results may be written over those of them
+    that `in_place` names.
+
     Attributes:
         kernels: the loop nests, in order.
         inputs, results, template: slots of arguments and results; the values of constants.
@@ -46,11 +50,15 @@ class Program:
 
     run: Callable[[Sequence[Any]], list[Any]]
 
-    def __init__(self, jaxpr: Jaxpr):
+    def __init__(self, jaxpr: Jaxpr, donated: Sequence[int] = ()):
         graph, inputs, constants, outputs = build_graph(jaxpr)
         plan = Plan(graph, outputs, Slots(), known=[n for n, _ in constants])
         self.inputs = [plan.slot(n) for n in inputs]
         self.results = [plan.array(n) for n in outputs]
+        given = [(self.inputs[i], jaxpr.in_avals[i]) for i in donated]
+        taken = reuse(plan, given, self.results)
+        self.results = [taken.get(s, s) for s in self.results]
+        self.in_place = [i for i in donated if self.inputs[i] in taken.values()]
         dying = plan.free({*self.results, *self.inputs}, len(constants))
         self.template = [value for _, value in constants]
         self.template += [None] * (len(plan.slots) - len(constants))

@@ -26,7 +26,9 @@ class NumpyBackend:
 
     name = "numpy"
 
-    def compile(self, jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
+    def compile(
+        self, jaxpr: Jaxpr, donated: tuple[int, ...] = ()
+    ) -> Callable[[Sequence[Any]], list[Any]]:
         """A function from ndarrays to ndarrays; kept with the jaxpr."""
         compiled = jaxpr.memo.get("numpy")
         if compiled is None:
