@@ -145,9 +145,10 @@ def identity(op: str, dtype: np.dtype) -> Any:
         return -0.0 if dtype.kind == "f" else 0
     if op == "mul":
         return 1
-    if op in ("and", "or"):
-        ones = True if dtype == BOOL else -1 if dtype.kind == "i" else np.iinfo(dtype).max
-        return ones if op == "and" else 0
+    if op in ("or", "xor"):
+        return 0
+    if op == "and":
+        return True if dtype == BOOL else -1 if dtype.kind == "i" else np.iinfo(dtype).max
     if dtype == BOOL:
         return op == "min"
     if dtype.kind == "f":

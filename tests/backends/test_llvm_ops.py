@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+import fx
 from fx import dtypes
 from fx.backends.numpy import NumpyBackend
 from fx.core.backend import get_backend
+from fx.core.primitive import P
 from tests.laws import numbers
 from tests.op_table import TABLE, traced
 
@@ -40,6 +42,17 @@ def test_compiled_is_interpreted(row):
         for dtype in row.dtypes:
             arrays = row.arguments(number, dtype)
             agree(traced(row, arrays), [x._data for x in arrays])
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "max", "min", "and", "or", "xor"])
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 2), (1, 2), (0, 1, 2)])
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint32", "int64"])
+def test_folds_along_all_axes(name, axes, dtype):
+    primitive = P.table[f"reduce_{name}"]
+    if dtype == "bool" and name in ("sum", "prod"):
+        return  # are sums of integers
+    x = np.random.default_rng(0).integers(0, 7, (3, 5, 7)).astype(dtype)
+    agree(fx.make_jaxpr(lambda v: primitive(v, axes=axes))(x), [x])
 
 
 @ROWS
