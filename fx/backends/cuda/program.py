@@ -1,0 +1,156 @@
+"""A jaxpr as a program for a GPU: kernels, launched one after another, and NumPy's rules for the
+rest.
+
+What runs it is a *machine*: the simulator, or a GPU. They differ in how memory is made and copied,
+kernels are compiled and launched, numbers are read; all else is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from fx.backends import rules
+from fx.backends.cuda import codegen
+from fx.backends.cuda.source import Source
+from fx.backends.lowering import build_graph
+from fx.backends.plan import Item, Plan, Repeat, Run, Slots
+from fx.core.ir import Jaxpr
+from fx.kernel.loops import AnyKernel
+from fx.kernel.target import GPU
+from fx.util import fp_enter, fp_exit
+
+_LINE = 256  # bytes: pieces of scratch memory begin at multiples of this
+_BYTE, _FLAG, _NUMBER = np.dtype(np.uint8), np.dtype(np.uint8), np.dtype(np.int32)
+
+
+class Machine(Protocol):
+    """What runs kernels; see `fx.backends.cuda.simulated.Simulator`."""
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype) -> Any: ...
+    def given(self, x: Any) -> Any: ...
+    def pointer(self, x: Any) -> int: ...
+    def prepare(self, sources: Sequence[Source]) -> None: ...
+    def launch(self, source: Source, pointers: Sequence[int]) -> None: ...
+    def copy(self, to: int, of: int, nbytes: int) -> None: ...
+    def number(self, at: int, dtype: np.dtype) -> int: ...
+
+
+class Program:
+    """A compiled jaxpr. Call it with a list of arrays.
+
+    Attributes:
+        kernels, sources: the loop nests in order, and each as CUDA C++.
+        todo: the steps; dying: the slots that each leaves empty.
+    """
+
+    def __init__(self, jaxpr: Jaxpr, machine: Machine):
+        self.machine = machine
+        graph, inputs, constants, outputs = build_graph(jaxpr, GPU)
+        plan = Plan(graph, outputs, Slots(), known=[n for n, _ in constants])
+        self.inputs = [plan.slot(n) for n in inputs]
+        self.results = [plan.array(n) for n in outputs]
+        self.dying = plan.free({*self.results, *self.inputs}, len(constants))
+        self.template = [value for _, value in constants]
+        self.template += [None] * (len(plan.slots) - len(constants))
+        self.todo = plan.todo
+        runs = [t.step for t in plan.todo if isinstance(t.step, Run)]
+        self.kernels = [k for run in runs for k in kernels_of(run.items)]
+        self.sources = [codegen.write(k) for k in self.kernels]
+        self._source_of = {id(k): s for k, s in zip(self.kernels, self.sources, strict=True)}
+        self._steps = [self._step(*t) for t in plan.todo]
+        self._ready = False
+
+    def __call__(self, args: Sequence[Any]) -> list[Any]:
+        if not self._ready:
+            self.machine.prepare(self.sources)
+            self._ready = True
+        values = self.template.copy()
+        for slot, arg in zip(self.inputs, args, strict=True):
+            values[slot] = arg
+        token = fp_enter()
+        try:
+            for step, dying in zip(self._steps, self.dying, strict=True):
+                step(values)
+                for slot in dying:
+                    values[slot] = None
+        finally:
+            fp_exit(token)
+        return [values[s] for s in self.results]
+
+    def _step(self, step: Any, reads: list[int], makes: list[int]) -> Callable[[list[Any]], None]:
+        if isinstance(step, Run):
+            return lambda values: self._run(step, values)
+        what, *rest = step
+        return rules.KINDS[what](*rest, reads, makes)
+
+    # ------------------------------------------------------------------ runs
+    def _run(self, run: Run, values: list[Any]) -> None:
+        """Make the arrays of a run, and do its items."""
+        machine = self.machine
+        at: dict[int, int] = {}
+        for slot in run.given:
+            values[slot] = machine.given(values[slot])
+            at[slot] = machine.pointer(values[slot])
+        for slot, shape, dtype in run.new:
+            values[slot] = machine.empty(shape, dtype)
+            at[slot] = machine.pointer(values[slot])
+        sizes = [-(-nbytes // _LINE) * _LINE for _, nbytes in run.raw]
+        block = machine.empty((sum(sizes),), _BYTE) if sizes else None
+        start = machine.pointer(block) if block is not None else 0
+        for (slot, _), size in zip(run.raw, sizes, strict=True):
+            at[slot] = start
+            start += size
+        self._items(run.items, at)
+
+    def _items(self, items: Sequence[Item], at: dict[int, int]) -> None:
+        for item in items:
+            if item.kernel is not None:
+                self._launch(self._source_of[id(item.kernel)], [at[s] for s in item.slots])
+            elif item.loop is not None:
+                self._loop(item.loop, at)
+            else:
+                number = self.machine.number(at[item.slots[0]], _NUMBER)
+                block = (item.choice or [])[number]
+                self._pointers(block.before, at)
+                self._items(block.items, at)
+
+    def _launch(self, source: Source, pointers: Sequence[int]) -> None:
+        if source.plain is not None and any(p % source.align for p in pointers):
+            source = source.plain()
+            self.machine.prepare([source])
+        self.machine.launch(source, pointers)
+
+    def _loop(self, loop: Repeat, at: dict[int, int]) -> None:
+        self._pointers(loop.before, at)
+        for _ in range(loop.count):
+            if loop.test is not None:
+                self._pointers(loop.test.before, at)
+                self._items(loop.test.items, at)
+                if not self.machine.number(at[loop.test.flag], _FLAG):
+                    break
+            self._items(loop.items, at)
+            self._pointers(loop.after, at)
+        self._pointers(loop.finally_, at)
+
+    def _pointers(self, steps: Sequence[tuple[Any, ...]], at: dict[int, int]) -> None:
+        for op, slot, *rest in steps:
+            if op == "set":
+                at[slot] = at[rest[0]] + rest[1]
+            elif op == "move":
+                self.machine.copy(at[slot], at[rest[0]], rest[1])
+            elif op == "add":
+                at[slot] += rest[0]
+            else:
+                at[slot], at[rest[0]] = at[rest[0]], at[slot]
+
+
+def kernels_of(items: Sequence[Item]) -> Iterator[AnyKernel]:
+    """All kernels of some items and of what is inside them."""
+    for item in items:
+        if item.kernel is not None:
+            yield item.kernel
+        else:
+            yield from kernels_of(item.inner)

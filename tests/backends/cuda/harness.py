@@ -1,0 +1,130 @@
+"""Programs for a GPU on the simulator, in memory where nothing goes unnoticed, in several orders.
+
+What a program allocates is full of NaN (of ones, for other dtypes), between words that must stay as
+they are. Kernels run with their threads forward, backward and shuffled, in more and in fewer blocks
+than they ask for: results must be the same bits, and those of the interpreter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import fx
+from fx.backends.cuda import simulated
+from fx.backends.cuda.program import Program
+from fx.backends.cuda.source import Source
+from fx.backends.numpy import NumpyBackend
+from tests.backends.agreement import all_same, raw
+
+needs_compiler = pytest.mark.skipif(simulated.compiler() is None, reason="needs g++")
+
+ORDERS = (0, 1, 7)
+_GUARD = 256  # bytes on both sides
+_WORD = 0xA5
+_BATCH = 150  # kernels that are compiled at a time
+
+
+class Guarded(simulated.Simulator):
+    """A simulator that looks after its memory.
+
+    Attributes:
+        shift: whether arrays begin one element after a multiple of 16 bytes.
+        change: what is done to a kernel's text before it is compiled.
+    """
+
+    def __init__(self, change: Callable[[str], str] = lambda text: text):
+        super().__init__()
+        self.change = change
+        self.shift = False
+        self.blocks: list[tuple[np.ndarray, int, int]] = []
+
+    def empty(self, shape, dtype):
+        dtype = np.dtype(dtype)
+        n = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        block = np.full(n + 3 * _GUARD, _WORD, np.uint8)
+        start = _GUARD + -block.ctypes.data % 256
+        start += dtype.itemsize if self.shift else 0
+        block[start : start + n] = 0xFF
+        self.blocks.append((block, start, n))
+        return np.ndarray(shape, dtype, block, start)
+
+    def given(self, x):
+        out = self.empty(x.shape, x.dtype)
+        out[...] = x
+        return out
+
+    def prepare(self, sources):
+        new = {s.name: s for s in sources if s.name not in self._libraries}
+        sources = [s._replace(text=self.change(s.text)) for s in new.values()]
+        for i in range(0, len(sources), _BATCH):
+            super().prepare(sources[i : i + _BATCH])
+
+    def launch(self, source, pointers):
+        more = {0: 0, 1: max(1, source.blocks // 2), 7: source.blocks + 1}[self.order]
+        self._libraries[source.name].launch(source, pointers, self.order, more)
+
+    def check(self) -> None:
+        """That nothing beside an array was written to."""
+        for block, start, n in self.blocks:
+            assert (block[:start] == _WORD).all(), "written before an array"
+            assert (block[start + n :] == _WORD).all(), "written after an array"
+        self.blocks = []
+
+
+class Case(NamedTuple):
+    """A program with arguments, and whether its results are exact."""
+
+    what: str
+    jaxpr: Any
+    leaves: list[np.ndarray]
+    exact: bool = False
+
+
+def case(what: str, f: Callable[..., Any], args: Sequence[Any], exact: bool = False) -> Case:
+    """A function at arguments."""
+    leaves = [raw(x) for x in fx.tree.leaves(tuple(args))]
+    return Case(what, fx.make_jaxpr(f)(*args), leaves, exact)
+
+
+def sources_of(cases: Iterable[Case]) -> list[Source]:
+    """The kernels of programs, each once."""
+    found = {}
+    for c in cases:
+        found.update((s.name, s) for s in Program(c.jaxpr, simulated.Simulator()).sources)
+    return list(found.values())
+
+
+def check(cases: Iterable[Case], machine: Guarded | None = None) -> list[Program]:
+    """That programs compute what the interpreter does; they are compiled together."""
+    machine = machine or Guarded()
+    cases = list(cases)
+    made = [Program(c.jaxpr, machine) for c in cases]
+    sources = [s for p in made for s in p.sources]
+    machine.prepare([*sources, *(s.plain() for s in sources if s.plain is not None)])
+    wrong = []
+    for c, program in zip(cases, made, strict=True):
+        with np.errstate(all="ignore"):
+            want = [np.asarray(x) for x in NumpyBackend().compile(c.jaxpr)(c.leaves)]
+        try:
+            _agree(c, program, machine, want)
+        except Exception as error:
+            wrong.append(f"{c.what}: {type(error).__name__}: {error}")
+    assert not wrong, f"{len(wrong)} of {len(cases)}\n" + "\n".join(wrong[:5])
+    return made
+
+
+def _agree(c: Case, program: Program, machine: Guarded, want: list[np.ndarray]) -> None:
+    first: list[np.ndarray] = []
+    for order, shift in [*((o, False) for o in ORDERS), (0, True)]:
+        machine.order, machine.shift = order, shift
+        got = [np.array(x) for x in program(c.leaves)]
+        machine.check()
+        all_same(got, want, c.exact)
+        if not shift:
+            first = first or got
+            for a, b in zip(got, first, strict=True):
+                assert a.tobytes() == b.tobytes(), f"another order ({order}) has other bits"
