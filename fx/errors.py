@@ -11,7 +11,11 @@ import os
 import sys
 import types
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
+
+import numpy as np
+
+from fx.signatures import mismatches, public_name
 
 _ROOT = os.path.dirname(os.path.abspath(__file__)) + os.sep
 # Folders of the package whose frames are user code as far as tracebacks are concerned.
@@ -90,6 +94,10 @@ class NonFiniteError(FxError, FloatingPointError):
     """A result has a NaN or an infinity, while `fx.debug_nans` or `fx.debug_infs` is on."""
 
 
+class OutOfMemoryError(FxError, MemoryError):
+    """An array is larger than the memory there is, or than memory can be."""
+
+
 class KeyReuseError(FxError, RuntimeError):
     """A random key was consumed twice."""
 
@@ -116,7 +124,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def public(function: F) -> F:
-    """Decorate an entry point of the API: errors that leave it carry only the user's frames.
+    """Decorate an entry point of the API: errors that leave it carry only the user's frames, and
+    say which argument is not what the function's annotations ask for.
 
     A bare `raise` inside an `except` block keeps the traceback that the exception carries without
     adding the current frame, so the wrapper itself does not show either. `FX_FULL_TRACEBACK=1`
@@ -128,10 +137,59 @@ def public(function: F) -> F:
         try:
             return function(*args, **kwargs)
         except Exception as error:
-            hide_frames(error)
-            raise
+            try:
+                reraise(error, function, args, kwargs)
+            except Exception as final:
+                hide_frames(final)
+                raise
 
     return wrapper  # type: ignore[return-value]
+
+
+# What Python and NumPy raise when an option of the wrong type goes astray.
+_ASTRAY = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+_TOO_LARGE = ("Maximum allowed", "array is too big", "maximum supported dimension")
+_NUMPY = os.path.dirname(np.__file__) + os.sep
+_PYTHON = os.path.dirname(os.__file__) + os.sep
+
+
+def reraise(
+    error: Exception, function: Callable[..., Any], args: Any, kwargs: Any = types.MappingProxyType({})
+) -> NoReturn:
+    """Raise an error that leaves `function`, or one that explains it.
+
+    An error of fx explains itself, and one that the user's code raised is the user's. What is
+    left came out of Python or NumPy: there is no memory, or an argument is not what its annotation
+    says. If neither is the case, the error stays as it is.
+    """
+    better = None if isinstance(error, FxError) else _explained(error, function, args, kwargs)
+    if better is None:
+        raise error
+    raise better.with_traceback(error.__traceback__)
+
+
+def _is_library(filename: str) -> bool:
+    """Whether a code file is of fx, of NumPy or of Python itself, not of a user."""
+    if filename.startswith(_PYTHON):
+        return "-packages" not in filename or filename.startswith(_NUMPY) or is_internal(filename)
+    return filename.startswith(("<", _NUMPY)) or is_internal(filename)
+
+
+def _explained(
+    error: Exception, function: Callable[..., Any], args: Any, kwargs: Any
+) -> FxError | None:
+    tb = error.__traceback__
+    while tb is not None:
+        if not _is_library(tb.tb_frame.f_code.co_filename):
+            return None
+        tb = tb.tb_next
+    name = public_name(function)
+    if isinstance(error, MemoryError) or str(error).startswith(_TOO_LARGE):
+        return OutOfMemoryError(f"{name}: there is not enough memory for the result. {error}")
+    if isinstance(error, RecursionError):
+        return FxValueError(f"{name}: an argument is nested too deeply, or contains itself.")
+    wrong = mismatches(function, args, kwargs) if isinstance(error, _ASTRAY) else ""
+    return FxTypeError(f"{name}: {wrong}.") if wrong else None
 
 
 _FULL = bool(os.environ.get("FX_FULL_TRACEBACK"))

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 # From the bottom up. A module may import from lower layers and from its own unit; units of one
 # layer do not know one another.
 LAYERS = [
+    {"signatures"},
     {"errors", "util"},
     {"config", "dtypes", "pytree"},
     {"tree"},

@@ -16,6 +16,7 @@ from fx import dtypes
 from fx.core.avals import ShapedArray, interned
 from fx.core.deleted import Deleted, deleted, type_of
 from fx.errors import FxTypeError, public
+from fx.signatures import text_of
 
 if TYPE_CHECKING:
     from fx.core.array_interface import ArrayInterface
@@ -247,9 +248,7 @@ def to_array(x: Any, operation: str = "this operation") -> Array:
     if isinstance(x, Array):
         return x
     if kind is np.ndarray:
-        if x.dtype.kind not in "biufcV":
-            raise FxTypeError(_no_array(x, f"ndarray of dtype {x.dtype}", operation))
-        return Array(_native(x))
+        return Array(_native(x, operation))
     if kind is bool:
         return Array(np.asarray(x))
     if kind is int:
@@ -259,14 +258,19 @@ def to_array(x: Any, operation: str = "this operation") -> Array:
     if kind is complex:
         return Array(np.asarray(x, dtypes.default_complex()), True)
     if isinstance(x, np.generic):
-        return Array(np.asarray(x))
+        return Array(_native(np.asarray(x), operation))
     if isinstance(x, (int, float, complex)):  # subclasses: IntEnum, np.float64 is caught above
         base: Any = next(t for t in (bool, int, float, complex) if isinstance(x, t))
         return to_array(base(x), operation)
     convert = getattr(x, "__fx_array__", None) or getattr(x, "__jax_array__", None)
     if convert is not None:
         return to_array(convert(), operation)
-    if hasattr(x, "__array__"):
+    if isinstance(x, np.ma.MaskedArray):
+        raise FxTypeError(
+            f"{operation} expects arrays or numbers, got a masked array, whose mask fx arrays "
+            "cannot keep. Use x.filled(value), or pass x.data and x.mask."
+        )
+    if hasattr(x, "__array__") and not isinstance(x, type):
         return to_array(np.asarray(x), operation)
     raise FxTypeError(_no_array(x, kind.__name__, operation))
 
@@ -286,18 +290,19 @@ class FxOverflowError(FxTypeError, OverflowError):
     """A Python integer does not fit the dtype it should take."""
 
 
-def _native(x: np.ndarray) -> np.ndarray:
-    if not x.dtype.isnative:
-        return x.astype(x.dtype.newbyteorder("="))
+def _native(x: np.ndarray, operation: str) -> np.ndarray:
+    if x.dtype not in dtypes.KIND:
+        native = x.dtype.newbyteorder("=")
+        if native not in dtypes.KIND:
+            raise FxTypeError(_no_array(x, f"ndarray of dtype {x.dtype}", operation))
+        return x.astype(native)
     return x.copy() if x.flags.writeable else x
 
 
 def _no_array(x: Any, got: str, operation: str) -> str:
-    text = repr(x)
-    text = text if len(text) < 60 else text[:57] + "..."
     return (
-        f"{operation} expects arrays or numbers, got {got} ({text}). Lists and tuples are not "
-        "converted implicitly: use fx.numpy.asarray(...)."
+        f"{operation} expects arrays or numbers, got {got} ({text_of(x)}). Lists and tuples are "
+        "not converted implicitly: use fx.numpy.asarray(...)."
     )
 
 
@@ -305,7 +310,7 @@ def aval_of(x: Any) -> ShapedArray:
     """The type of any array-like leaf, without making an array of it where that is cheap."""
     if isinstance(x, Array):
         return x.aval
-    if type(x) is np.ndarray and x.dtype.isnative and x.dtype.kind in "biufcV":
+    if type(x) is np.ndarray and x.dtype in dtypes.KIND:
         return ShapedArray(x.shape, x.dtype)
     shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
     if isinstance(shape, tuple) and isinstance(dtype, np.dtype) and not hasattr(x, "__array__"):

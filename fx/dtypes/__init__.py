@@ -10,6 +10,7 @@ from fx.dtypes.promotion import (
 )
 from fx.dtypes.table import (
     FLOAT8,
+    KIND,
     bfloat16,
     bool_,
     canonicalize,

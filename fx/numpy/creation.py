@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from fx.numpy.promotion import (
 from fx.numpy.promotion import (
     array as as_operand,
 )
+from fx.signatures import shown
 
 
 def staging() -> bool:
@@ -146,11 +147,16 @@ def _from_protocol(x: Any, name: str) -> Any:
         return np.asarray(memoryview(x))
     except TypeError:
         pass
-    if hasattr(x, "__len__") and hasattr(x, "__getitem__"):  # range and other sequences
+    sequence = hasattr(x, "__len__") and hasattr(x, "__getitem__")  # range and others
+    if sequence and not isinstance(x, (type, np.dtype, Mapping)):
         return np.asarray(make_array(list(x), None, name))
+    hint = ""
+    if isinstance(x, (Iterator, Set)):
+        hint = " Convert it with list(...) first."
+    elif isinstance(x, Mapping):
+        hint = " Convert its values, e.g. with fx.tree.map(fx.numpy.asarray, x)."
     raise FxTypeError(
-        f"{name} expects numbers or nested sequences of them, got {type(x).__name__}: {x!r}."
-        + (" Convert an iterator with list(...) first." if isinstance(x, Iterator) else "")
+        f"{name} expects numbers or nested sequences of them, got {shown(x)}.{hint}"
     )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from fx import dtypes
 from fx.config import detours
 from fx.core.array import Array, is_arraylike
-from fx.errors import FxTypeError, hide_frames
+from fx.errors import FxTypeError, hide_frames, reraise
 from fx.util import fp_enter, fp_exit
 
 _FLOATS = [np.dtype(t) for t in (np.float16, np.float32, np.float64)]
@@ -63,12 +63,15 @@ def short_way(short: Callable[..., Any]) -> Callable[[F], F]:
                         out = short(*args, **kwargs)
                         if out is not None:
                             return out
-                    except (ValueError, TypeError, IndexError):
+                    except (ValueError, TypeError, IndexError, OverflowError):
                         pass
                 return general(*args, **kwargs)
             except Exception as error:
-                hide_frames(error)
-                raise
+                try:
+                    reraise(error, general, args, kwargs)
+                except Exception as final:
+                    hide_frames(final)
+                    raise
 
         return function  # type: ignore[return-value]
 
@@ -111,8 +114,11 @@ def unary(
         try:
             return general(x)
         except Exception as error:
-            hide_frames(error)
-            raise
+            try:
+                reraise(error, function, (x,))
+            except Exception as final:
+                hide_frames(final)
+                raise
 
     return _named(function, name, doc)
 
@@ -200,8 +206,11 @@ class Binary:
             try:
                 return otherwise(x, y)
             except Exception as error:
-                hide_frames(error)
-                raise
+                try:
+                    reraise(error, function, (x, y))
+                except Exception as final:
+                    hide_frames(final)
+                    raise
 
         return function
 

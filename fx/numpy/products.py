@@ -10,7 +10,7 @@ import numpy as np
 from fx.config import detours
 from fx.core.array import Array
 from fx.core.primitive import P
-from fx.errors import FxValueError, ShapeError, hide_frames, public
+from fx.errors import FxValueError, ShapeError, hide_frames, public, reraise
 from fx.numpy.dispatch import COMPLEX, SINGLE_DOUBLE, concrete
 from fx.numpy.manipulation import permuted, reshaped
 from fx.numpy.promotion import (
@@ -109,8 +109,11 @@ def matmul(
     try:
         return _matmul(a, b, precision, _preferred(preferred_element_type, "numpy.matmul"))
     except Exception as error:
-        hide_frames(error)
-        raise
+        try:
+            reraise(error, matmul, (a, b))
+        except Exception as final:
+            hide_frames(final)
+            raise
 
 
 def _matmul(a: Any, b: Any, precision: Any = None, dtype: Any = None) -> Any:

@@ -12,7 +12,7 @@ from fx import dtypes
 from fx.config import detours
 from fx.core.array import Array
 from fx.core.primitive import P, lit
-from fx.errors import FxTypeError, FxValueError, hide_frames, public
+from fx.errors import FxTypeError, FxValueError, hide_frames, public, reraise
 from fx.numpy.dispatch import BOOL, COMPLEX, INTEGER, SINGLE_DOUBLE, concrete, short_way
 from fx.numpy.logic import truth
 from fx.numpy.promotion import (
@@ -163,11 +163,11 @@ def sum(
         >>> jnp.sum(jnp.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
         Array([4., 6.], dtype=float32)
     """
-    if dtype is None and initial is None and where is None and out is None and not keepdims:
-        short = _add_reduce(a, axis)
-        if short is not None:
-            return short
     try:
+        if dtype is None and initial is None and where is None and out is None and not keepdims:
+            short = _add_reduce(a, axis)
+            if short is not None:
+                return short
         no_out(out, "numpy.sum")
         x = _accumulated(array(a, "numpy.sum"), dtype, "numpy.sum", promote_integers)
         if x.dtype == np.bool_:
@@ -176,8 +176,11 @@ def sum(
         x = masked(x, where, 0, "numpy.sum")
         return fold("numpy.sum", "reduce_sum", x, axis, keepdims, initial, "add")
     except Exception as error:
-        hide_frames(error)
-        raise
+        try:
+            reraise(error, sum, (a, axis, dtype, out, keepdims, initial, where))
+        except Exception as final:
+            hide_frames(final)
+            raise
 
 
 @public
@@ -239,11 +242,11 @@ def _extremum(
         initial: Any = None,
         where: Any = None,
     ) -> Array:
-        if initial is None and where is None and out is None and not keepdims:
-            fast = short(a, axis)
-            if fast is not None:
-                return fast
         try:
+            if initial is None and where is None and out is None and not keepdims:
+                fast = short(a, axis)
+                if fast is not None:
+                    return fast
             no_out(out, where_)
             x = array(a, where_)
             if where is not None and initial is None:
@@ -261,8 +264,11 @@ def _extremum(
                 initial = bool(initial)
             return fold(where_, primitive, x, axis, keepdims, initial, combine)
         except Exception as error:
-            hide_frames(error)
-            raise
+            try:
+                reraise(error, function, (a, axis, out, keepdims, initial, where))
+            except Exception as final:
+                hide_frames(final)
+                raise
 
     function.__name__ = function.__qualname__ = name
     function.__module__ = __name__

@@ -1,0 +1,176 @@
+"""What was wrong with a call that failed, read from the annotations of the function.
+
+To check the types of all options in every call would cost more than many a call does. So they are
+looked at only once something has failed inside, and that is when they are worth naming: "axis must
+be an integer, got str 'rows'" instead of what the wrong value led to further in.
+"""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+# Modules whose names users write; others only say where a function happens to stand.
+_PUBLIC = (
+    "numpy.linalg", "numpy.fft", "numpy", "lax.linalg", "lax", "random", "nn", "image", "optim",
+    "scipy.linalg", "scipy.special", "scipy.signal", "scipy.stats", "scipy",
+)  # fmt: skip
+
+
+def public_name(function: Callable[..., Any]) -> str:
+    """How messages call a function: `numpy.sort`, `lax.scan`, `grad`."""
+    module = getattr(function, "__module__", "").removeprefix("fx.")
+    name = getattr(function, "__qualname__", type(function).__name__)
+    home = next((p for p in _PUBLIC if module == p or module.startswith(p + ".")), "")
+    return f"{home}.{name}" if home else name
+
+
+def text_of(x: Any, limit: int = 60) -> str:
+    """A short `repr`, whatever the object's own does."""
+    try:
+        text = " ".join(repr(x).split())
+    except Exception:
+        text = f"a {type(x).__name__} whose repr fails"
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def shown(x: Any) -> str:
+    """The type of a value and a short text of it."""
+    text = text_of(x)
+    return text if x is None or isinstance(x, type) else f"{type(x).__name__} {text}"
+
+
+# ------------------------------------------------------------------ what annotations mean
+def _converts(convert: Callable[[Any], Any]) -> Callable[[Any], bool]:
+    def holds(x: Any) -> bool:
+        try:
+            convert(x)
+        except Exception:
+            return False
+        return True
+
+    return holds
+
+
+_is_integer = _converts(operator.index)
+
+
+def _is_number(x: Any) -> bool:
+    return not isinstance(x, (str, bytes, bytearray)) and _converts(float)(x)
+
+
+def _is_flag(x: Any) -> bool:
+    return not isinstance(x, (str, bytes)) and not callable(x) and _converts(bool)(x)
+
+
+def _is_sequence(x: Any) -> bool:
+    if isinstance(x, (str, bytes, bytearray, Mapping)) or not hasattr(x, "__len__"):
+        return False
+    return not hasattr(x, "ndim") or _converts(len)(x)
+
+
+def _each(x: Any, holds: Callable[[Any], bool]) -> bool:
+    try:
+        # Axes and shapes are short; what claims to be long may lie, and is not read.
+        return _is_sequence(x) and len(x) < 1000 and all(holds(v) for v in x)
+    except Exception:
+        return False
+
+
+def _are_integers(x: Any) -> bool:
+    return _each(x, _is_integer)
+
+
+def _are_pairs(x: Any) -> bool:
+    return _each(x, lambda v: _are_integers(v) and len(v) == 2)
+
+
+# Annotation -> (what it asks for, whether a value is that). An annotation that is not here takes
+# anything as far as this file knows.
+_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "None": ("None", lambda x: x is None),
+    "int": ("an integer", _is_integer),
+    "float": ("a number", _is_number),
+    "bool": ("a bool", _is_flag),
+    "str": ("a string", lambda x: isinstance(x, str)),
+    "Callable": ("a function", callable),
+    "Mapping": ("a mapping", lambda x: isinstance(x, Mapping)),
+    "dict": ("a dict", lambda x: isinstance(x, dict)),
+    "Iterable": ("an iterable", lambda x: isinstance(x, Iterable)),
+    "Sequence[int]": ("a sequence of integers", _are_integers),
+    "Sequence[tuple[int, int]]": ("a sequence of pairs of integers", _are_pairs),
+    "Sequence[str]": ("a sequence of strings", _is_sequence),
+    "Sequence": ("a sequence", _is_sequence),
+    "tuple[int, ...]": ("a tuple of integers", _are_integers),
+    "tuple[int, int]": ("a pair of integers", lambda x: _are_integers(x) and len(x) == 2),
+    "list[int]": ("a list of integers", _are_integers),
+    "tuple": ("a tuple", lambda x: isinstance(x, (tuple, list))),
+    "GradientTransformation": (
+        "a gradient transformation (a pair of functions init and update)",
+        lambda x: hasattr(x, "init") and hasattr(x, "update"),
+    ),
+    "PyTreeDef": ("a tree structure (of tree.structure)", lambda x: hasattr(x, "num_leaves")),
+}
+_ALIASES = {
+    "Axis": "int | Sequence[int] | None",
+    "Axes": "int | Sequence[int]",
+    "IsLeaf": "Callable | None",
+    "Filter": "Callable | None",
+    "Schedule": "Callable",
+    "Padding": "str | Sequence[tuple[int, int]]",
+    "GradientTransformationExtraArgs": "GradientTransformation",
+}
+
+
+def _alternatives(annotation: str) -> list[str]:
+    """The members of a union, at its top level."""
+    parts, depth, start = [], 0, 0
+    for i, c in enumerate(annotation):
+        depth += (c in "[(") - (c in "])")
+        if c == "|" and not depth:
+            parts.append(annotation[start:i].strip())
+            start = i + 1
+    parts.append(annotation[start:].strip())
+    return parts
+
+
+def _expected(annotation: Any) -> list[tuple[str, Callable[[Any], bool]]] | None:
+    """What an annotation asks for; None if it takes anything."""
+    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+    found = []
+    for part in _alternatives(_ALIASES.get(text, text)):
+        if part in _ALIASES:
+            found.extend(_expected(_ALIASES[part]) or [])
+            continue
+        kind = _KINDS.get(part) or _KINDS.get(part.split("[")[0])
+        if kind is None:
+            return None
+        found.append(kind)
+    return found
+
+
+def _or(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]
+
+
+def mismatches(function: Callable[..., Any], args: Any, kwargs: Any) -> str:
+    """The arguments that are not what their annotations ask for, as a sentence; "" if all are."""
+    try:
+        signature = inspect.signature(function)
+        bound = signature.bind(*args, **kwargs).arguments
+    except (TypeError, ValueError):
+        return ""
+    found = []
+    for name, value in bound.items():
+        parameter = signature.parameters[name]
+        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            continue
+        expected = _expected(parameter.annotation)
+        if expected is None or value is parameter.default:
+            continue
+        if not any(holds(value) for _, holds in expected):
+            words = list(dict.fromkeys(word for word, _ in expected))
+            found.append(f"{name} must be {_or(words)}, got {shown(value)}")
+    return "; ".join(found)
