@@ -14,7 +14,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from fx.errors import FxValueError, public
+from fx.errors import FxTypeError, FxValueError, public
+from fx.signatures import shown
 
 
 def _cpu_backend() -> str:
@@ -117,10 +118,6 @@ class Config:
     def update(self, name: str, value: Any) -> None:
         """Set an option for the whole process. JAX's `jax_` prefix is accepted."""
         name = name.removeprefix("jax_")
-        if name not in _OPTIONS:
-            raise FxValueError(
-                f"fx.config.update: unknown option {name!r}; expected one of {', '.join(_OPTIONS)}."
-            )
         self._check(name, value)
         before = _detours_of(self._values)
         self._values[name] = value
@@ -128,7 +125,14 @@ class Config:
 
     @staticmethod
     def _check(name: str, value: Any) -> None:
-        if name in _CHOICES and value not in _CHOICES[name]:
+        if name not in _OPTIONS:
+            raise FxValueError(
+                f"fx.config: unknown option {name!r}; expected one of {', '.join(_OPTIONS)}."
+            )
+        if isinstance(_OPTIONS[name][0], bool) and not isinstance(value, int):
+            raise FxTypeError(f"fx.config: {name} must be True or False, got {shown(value)}.")
+        known = value is None or isinstance(value, (str, int))  # others may have their own ==
+        if name in _CHOICES and not (known and value in _CHOICES[name]):
             raise FxValueError(
                 f"fx.config: {name} must be one of {', '.join(map(repr, _CHOICES[name]))}, got "
                 f"{value!r}."

@@ -38,6 +38,10 @@ class FxIndexError(FxError, IndexError):
     """An index is out of bounds, or is not an index."""
 
 
+class FxOverflowError(FxTypeError, OverflowError):
+    """A number does not fit the dtype it should take."""
+
+
 class ShapeError(FxValueError):
     """Shapes of operands do not fit together."""
 
@@ -146,15 +150,35 @@ def public(function: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
+def checked(function: F) -> F:
+    """As `public`, for a function that keeps its arguments for later: they are held against its
+    annotations at once, so that a wrong one is found where it was written."""
+
+    @functools.wraps(function)
+    def checking(*args: Any, **kwargs: Any) -> Any:
+        wrong = mismatches(function, args, kwargs)
+        if wrong:
+            raise FxTypeError(f"{public_name(function)}: {wrong}.")
+        return function(*args, **kwargs)
+
+    return public(checking)  # type: ignore[return-value]
+
+
 # What Python and NumPy raise when an option of the wrong type goes astray.
+_NO_OPTIONS: Any = types.MappingProxyType({})
 _ASTRAY = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
-_TOO_LARGE = ("Maximum allowed", "array is too big", "maximum supported dimension")
+_TOO_LARGE = (
+    "Maximum allowed",
+    "array is too big",
+    "maximum supported dimension",
+    "iterator is too large",
+)
 _NUMPY = os.path.dirname(np.__file__) + os.sep
 _PYTHON = os.path.dirname(os.__file__) + os.sep
 
 
 def reraise(
-    error: Exception, function: Callable[..., Any], args: Any, kwargs: Any = types.MappingProxyType({})
+    error: Exception, function: Callable[..., Any], args: Any, kwargs: Any = _NO_OPTIONS
 ) -> NoReturn:
     """Raise an error that leaves `function`, or one that explains it.
 
@@ -189,7 +213,11 @@ def _explained(
     if isinstance(error, RecursionError):
         return FxValueError(f"{name}: an argument is nested too deeply, or contains itself.")
     wrong = mismatches(function, args, kwargs) if isinstance(error, _ASTRAY) else ""
-    return FxTypeError(f"{name}: {wrong}.") if wrong else None
+    if wrong:
+        return FxTypeError(f"{name}: {wrong}.")
+    if isinstance(error, OverflowError):
+        return FxOverflowError(f"{name}: a number is too large: {error}.")
+    return None
 
 
 _FULL = bool(os.environ.get("FX_FULL_TRACEBACK"))

@@ -7,9 +7,10 @@ be an integer, got str 'rows'" instead of what the wrong value led to further in
 
 from __future__ import annotations
 
+import functools
 import inspect
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from typing import Any
 
 # Modules whose names users write; others only say where a function happens to stand.
@@ -22,7 +23,8 @@ _PUBLIC = (
 def public_name(function: Callable[..., Any]) -> str:
     """How messages call a function: `numpy.sort`, `lax.scan`, `grad`."""
     module = getattr(function, "__module__", "").removeprefix("fx.")
-    name = getattr(function, "__qualname__", type(function).__name__)
+    name = getattr(function, "__qualname__", type(function).__name__).removesuffix(".__init__")
+    name = name.rpartition("<locals>.")[2]
     home = next((p for p in _PUBLIC if module == p or module.startswith(p + ".")), "")
     return f"{home}.{name}" if home else name
 
@@ -66,7 +68,9 @@ def _is_flag(x: Any) -> bool:
 
 
 def _is_sequence(x: Any) -> bool:
-    if isinstance(x, (str, bytes, bytearray, Mapping)) or not hasattr(x, "__len__"):
+    if isinstance(x, (str, bytes, bytearray, memoryview, Mapping, Set)):
+        return False
+    if not hasattr(type(x), "__len__") or not hasattr(type(x), "__iter__"):
         return False
     return not hasattr(x, "ndim") or _converts(len)(x)
 
@@ -87,6 +91,14 @@ def _are_pairs(x: Any) -> bool:
     return _each(x, lambda v: _are_integers(v) and len(v) == 2)
 
 
+def _is_array(x: Any) -> bool:
+    return hasattr(x, "shape") or isinstance(x, (bool, int, float, complex))
+
+
+def _numbers(x: Any, least: int) -> bool:
+    return isinstance(x, (tuple, list)) and len(x) >= least and all(map(_are_integers, x))
+
+
 # Annotation -> (what it asks for, whether a value is that). An annotation that is not here takes
 # anything as far as this file knows.
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
@@ -103,6 +115,7 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "Sequence[tuple[int, int]]": ("a sequence of pairs of integers", _are_pairs),
     "Sequence[str]": ("a sequence of strings", _is_sequence),
     "Sequence": ("a sequence", _is_sequence),
+    "Collection": ("a collection", lambda x: isinstance(x, Collection) and not isinstance(x, str)),
     "tuple[int, ...]": ("a tuple of integers", _are_integers),
     "tuple[int, int]": ("a pair of integers", lambda x: _are_integers(x) and len(x) == 2),
     "list[int]": ("a list of integers", _are_integers),
@@ -111,11 +124,16 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "a gradient transformation (a pair of functions init and update)",
         lambda x: hasattr(x, "init") and hasattr(x, "update"),
     ),
+    "GatherDimensionNumbers": ("lax.GatherDimensionNumbers", lambda x: _numbers(x, 3)),
+    "ScatterDimensionNumbers": ("lax.ScatterDimensionNumbers", lambda x: _numbers(x, 3)),
+    "Array": ("an array", _is_array),
+    "type": ("a class", lambda x: isinstance(x, type)),
     "PyTreeDef": ("a tree structure (of tree.structure)", lambda x: hasattr(x, "num_leaves")),
 }
 _ALIASES = {
     "Axis": "int | Sequence[int] | None",
     "Axes": "int | Sequence[int]",
+    "Order": "float | str | None",
     "IsLeaf": "Callable | None",
     "Filter": "Callable | None",
     "Schedule": "Callable",
@@ -155,10 +173,15 @@ def _or(words: list[str]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]
 
 
+@functools.lru_cache(maxsize=1024)
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(function)
+
+
 def mismatches(function: Callable[..., Any], args: Any, kwargs: Any) -> str:
     """The arguments that are not what their annotations ask for, as a sentence; "" if all are."""
     try:
-        signature = inspect.signature(function)
+        signature = _signature(function)
         bound = signature.bind(*args, **kwargs).arguments
     except (TypeError, ValueError):
         return ""

@@ -446,7 +446,7 @@ def test_every_error_is_also_what_numpy_would_raise():
         if inspect.isclass(kind) and issubclass(kind, FxError) and kind is not FxError
     }
     builtin = (TypeError, ValueError, IndexError, NameError, NotImplementedError)
-    builtin += (OSError, RuntimeError, ArithmeticError)
+    builtin += (OSError, RuntimeError, ArithmeticError, MemoryError)
     for kind in kinds - {UnexpectedTracerError}:
         assert issubclass(kind, builtin), kind
         assert kind.__doc__

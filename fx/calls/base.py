@@ -16,6 +16,7 @@ from fx.core.check import expect_types
 from fx.core.ir import Jaxpr, subjaxprs
 from fx.core.primitive import Linear, Primitive
 from fx.core.trace import Tracer, state
+from fx.errors import FxTypeError
 from fx.transforms.transpose import transpose_jaxpr
 from fx.util import merge_mask
 
@@ -34,6 +35,14 @@ def jaxpr_axes(jaxpr: Jaxpr) -> frozenset[Any]:
             names |= inner
         jaxpr.memo["axes"] = frozenset(names)
     return jaxpr.memo["axes"]
+
+
+def names_of(axis_name: Any) -> tuple[Any, ...]:
+    """What a collective's `axis_name` names: one axis or a tuple of them."""
+    names = tuple(axis_name) if isinstance(axis_name, (tuple, list)) else (axis_name,)
+    if any(name.__hash__ is None for name in names):
+        raise FxTypeError(f"a collective's axis_name must be a name or names, got {axis_name!r}.")
+    return names
 
 
 def compiled(jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fx.calls.base import innermost_axis_trace
+from fx.calls.base import innermost_axis_trace, names_of
 from fx.calls.communicator import standing, unbound
 from fx.core.array import aval_of, to_array
 from fx.core.avals import ShapedArray
@@ -315,20 +315,15 @@ AxisIndex()
 
 
 # ------------------------------------------------------------------ the public functions
-def _names(axis_name: Any) -> tuple[Any, ...]:
-    return tuple(axis_name) if isinstance(axis_name, (tuple, list)) else (axis_name,)
-
-
 def _no_groups(what: str, groups: Any) -> None:
     if groups is not None:
         raise FxTypeError(
-            f"{what}: axis_index_groups is not supported; map two axes, vmap or pmap of vmap, and "
-            "reduce over one of their names."
+            f"{what} takes no axis_index_groups: map two axes and reduce over one of their names."
         )
 
 
 def _single(what: str, axis_name: Any) -> Any:
-    names = _names(axis_name)
+    names = names_of(axis_name)
     if len(names) != 1:
         raise FxTypeError(f"{what} expects one axis name, got {axis_name!r}.")
     return names[0]
@@ -344,7 +339,7 @@ def axis_size(axis_name: Any) -> int:
         Array([0.5, 0.5], dtype=float32)
     """
     size = 1
-    for name in _names(axis_name):
+    for name in names_of(axis_name):
         if name not in state.axes:
             raise unbound(name, "axis_size")
         size *= state.axes[name].size
@@ -360,8 +355,10 @@ def axis_index(axis_name: Any) -> Any:
         >>> fx.vmap(lambda x: fx.lax.axis_index("i"), axis_name="i")(jnp.ones(3))
         Array([0, 1, 2], dtype=int32)
     """
-    names = _names(axis_name)
-    index = P.axis_index(axes=(names[0],))
+    names = names_of(axis_name)
+    if not names:
+        raise FxValueError("axis_index needs the name of an axis, got an empty tuple.")
+    index = P.axis_index(axes=names[:1])
     for name in names[1:]:
         part = P.axis_index(axes=(name,))
         index = P.add(P.mul(index, lit(part, axis_size(name))), part)
@@ -383,7 +380,7 @@ def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
         Array([0.25, 0.75], dtype=float32)
     """
     _no_groups("psum", axis_index_groups)
-    names = _names(axis_name)
+    names = names_of(axis_name)
 
     def total(leaf: Any) -> Any:
         if isinstance(leaf, (int, float, complex)) and not isinstance(leaf, bool):
@@ -416,14 +413,14 @@ def pmean(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
 def pmax(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     """Maximum over the instances of a mapped axis; arguments as in `psum`."""
     _no_groups("pmax", axis_index_groups)
-    return tree_map(lambda v: P.pmax(to_array(v, "pmax"), axes=_names(axis_name)), x)
+    return tree_map(lambda v: P.pmax(to_array(v, "pmax"), axes=names_of(axis_name)), x)
 
 
 @public
 def pmin(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     """Minimum over the instances of a mapped axis; arguments as in `psum`."""
     _no_groups("pmin", axis_index_groups)
-    return tree_map(lambda v: P.pmin(to_array(v, "pmin"), axes=_names(axis_name)), x)
+    return tree_map(lambda v: P.pmin(to_array(v, "pmin"), axes=names_of(axis_name)), x)
 
 
 def _axis(what: str, axis: int, rank: int) -> int:
@@ -445,7 +442,7 @@ def all_gather(
                [0, 1]], dtype=int32)
     """
     _no_groups("all_gather", axis_index_groups)
-    names = _names(axis_name)
+    names = names_of(axis_name)
     sizes = [axis_size(name) for name in names]
 
     def gather(leaf: Any) -> Any:
@@ -477,7 +474,7 @@ def psum_scatter(
         Array([2., 2.], dtype=float32)
     """
     _no_groups("psum_scatter", axis_index_groups)
-    *outer, last = [(name, axis_size(name)) for name in _names(axis_name)]
+    *outer, last = [(name, axis_size(name)) for name in names_of(axis_name)]
 
     def scatter(leaf: Any) -> Any:
         leaf = to_array(leaf, "psum_scatter")

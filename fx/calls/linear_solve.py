@@ -141,6 +141,8 @@ class LinearSolve(CallPrimitive):
         s_jaxpr, s_free, s_tree = trace(lambda x: solve(matvec, x), solve)
         x_tree = s_tree
         if has_aux:
+            if not isinstance(tree_unflatten(s_tree, range(len(s_jaxpr.outvars))), (tuple, list)):
+                raise FxTypeError(f"{what}: with has_aux, solve must return a pair (x, aux).")
             x_tree = tree_flatten(tree_unflatten(s_tree, range(len(s_jaxpr.outvars)))[0])[1]
         checked(s_jaxpr, x_tree, solve)
         systems: tuple[System | None, System | None] = (System(m_jaxpr, s_jaxpr), None)

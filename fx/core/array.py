@@ -15,7 +15,7 @@ import numpy as np
 from fx import dtypes
 from fx.core.avals import ShapedArray, interned
 from fx.core.deleted import Deleted, deleted, type_of
-from fx.errors import FxTypeError, public
+from fx.errors import FxOverflowError, FxTypeError, public
 from fx.signatures import text_of
 
 if TYPE_CHECKING:
@@ -284,10 +284,6 @@ def _python_int(x: int) -> np.ndarray:
             f"the Python integer {x} does not fit the default integer dtype {dtype}. Write its "
             f"dtype, e.g. np.int64({x})."
         ) from None
-
-
-class FxOverflowError(FxTypeError, OverflowError):
-    """A Python integer does not fit the dtype it should take."""
 
 
 def _native(x: np.ndarray, operation: str) -> np.ndarray:

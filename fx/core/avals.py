@@ -7,11 +7,14 @@ public cousin, the result of `eval_shape` and a stand-in for real arguments.
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
 
 from fx import dtypes
+from fx.errors import FxTypeError
+from fx.signatures import shown
 
 
 class ShapedArray:
@@ -109,7 +112,13 @@ class ShapeDtypeStruct:
     weak_type: bool
 
     def __init__(self, shape: Any, dtype: Any, *, weak_type: bool = False):
-        object.__setattr__(self, "shape", tuple(int(d) for d in shape))
+        try:
+            sizes = tuple(operator.index(d) for d in shape)
+        except TypeError:
+            raise FxTypeError(
+                f"ShapeDtypeStruct: shape must be a sequence of integers, got {shown(shape)}."
+            ) from None
+        object.__setattr__(self, "shape", sizes)
         object.__setattr__(self, "dtype", dtypes.canonicalize(dtype))
         object.__setattr__(self, "weak_type", bool(weak_type))
 

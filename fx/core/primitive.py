@@ -29,7 +29,7 @@ from fx.core.array import Array, to_array
 from fx.core.avals import ShapedArray
 from fx.core.finite import check_finite, watching
 from fx.core.trace import Tracer, check_alive, state
-from fx.errors import FxTypeError, MissingRuleError, user_source
+from fx.errors import FxOverflowError, FxTypeError, MissingRuleError, user_source
 from fx.util import fp_enter, fp_exit
 
 
@@ -241,7 +241,10 @@ class Primitive:
 
 def lit(like: Any, value: Any) -> Array:
     """A rank-0 constant with the dtype of an array: `P.mul(x, lit(x, 2))`."""
-    return Array(np.asarray(value, like.dtype), like.weak_type)
+    try:
+        return Array(np.asarray(value, like.dtype), like.weak_type)
+    except OverflowError:
+        raise FxOverflowError(f"the number {value} does not fit {like.dtype}.") from None
 
 
 def zeros(aval: Any) -> Any:

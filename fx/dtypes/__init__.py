@@ -63,6 +63,7 @@ from fx.dtypes.table import (
 
 __all__ = [
     "FLOAT8",
+    "KIND",
     "bfloat16",
     "bool_",
     "canonicalize",

@@ -12,10 +12,17 @@ from typing import Any
 import numpy as np
 
 from fx import dtypes
-from fx.core.array import Array, FxOverflowError, is_arraylike, to_array
+from fx.core.array import Array, to_array
 from fx.core.primitive import P
 from fx.core.trace import Tracer
-from fx.errors import FxTypeError, FxValueError, ShapeError, TracerIntegerConversionError
+from fx.errors import (
+    FxOverflowError,
+    FxTypeError,
+    FxValueError,
+    ShapeError,
+    TracerIntegerConversionError,
+)
+from fx.signatures import shown
 
 ArrayLike = Any
 
@@ -101,9 +108,9 @@ def integers(name: str, what: str, values: Any) -> tuple[int, ...]:
     """A static sequence of integers as a tuple of ints."""
     if isinstance(values, (Array, np.ndarray)) and values.ndim != 1:
         raise FxTypeError(f"{name}: {what} must be a sequence of integers, got {values!r}.")
-    if not is_arraylike(values) or isinstance(values, (Array, np.ndarray)):
+    if hasattr(type(values), "__iter__") and not isinstance(values, (str, bytes, bytearray)):
         return tuple([integer(name, what, v) for v in values])
-    raise FxTypeError(f"{name}: {what} must be a sequence of integers, got {values!r}.")
+    raise FxTypeError(f"{name}: {what} must be a sequence of integers, got {shown(values)}.")
 
 
 def shape_tuple(name: str, shape: Any, what: str = "shape") -> tuple[int, ...]:

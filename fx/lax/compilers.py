@@ -8,8 +8,9 @@ from typing import Any
 
 from fx.core.array import to_array
 from fx.core.trace import named_scope
-from fx.errors import FxTypeError, FxValueError, public
+from fx.errors import FxTypeError, FxValueError, checked, public
 from fx.pytree import tree_map
+from fx.signatures import shown
 
 
 @public
@@ -52,10 +53,12 @@ def platform_dependent(
             f"platform_dependent has functions for {sorted(per_platform)}, but runs on 'cpu'. Pass "
             "cpu= or default=."
         )
+    if not callable(chosen):
+        raise FxTypeError(f"platform_dependent expects functions, got {shown(chosen)}.")
     return chosen(*args)
 
 
-@public
+@checked
 def composite(decomposition: Callable[..., Any], name: str, version: int = 0) -> Callable[..., Any]:
     """A function under a name that other compilers may know; fx runs it as it is.
 
@@ -69,8 +72,6 @@ def composite(decomposition: Callable[..., Any], name: str, version: int = 0) ->
         >>> lax.composite(lambda x, *, scale: x * scale, "my.scaled")(2.0, scale=3.0)
         6.0
     """
-    if not callable(decomposition):
-        raise FxTypeError(f"composite expects a function, got {type(decomposition).__name__}.")
 
     @functools.wraps(decomposition)
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -197,7 +197,7 @@ def round(x: ArrayLike, rounding_method: RoundingMethod = RoundingMethod.AWAY_FR
     """
     try:
         method = RoundingMethod(rounding_method)
-    except ValueError:
+    except (ValueError, TypeError):
         raise FxValueError(
             f"lax.round: unknown rounding_method {rounding_method!r}; expected a member of "
             "lax.RoundingMethod."

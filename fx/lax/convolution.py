@@ -75,6 +75,8 @@ def _named_padding(
             f"{name}: padding={padding!r} needs window sizes and strides for each of the "
             f"{len(sizes)} dimensions, got {tuple(windows)} and {tuple(strides)}."
         )
+    if any(stride < 1 for stride in strides):
+        raise FxValueError(f"{name}: strides must be at least 1, got {tuple(strides)}.")
     pads = []
     for n, window, stride in zip(sizes, windows, strides, strict=True):
         total = max(0, (-(-n // stride) - 1) * stride + window - n)
@@ -483,6 +485,11 @@ def conv_general_dilated_patches(
     name = "lax.conv_general_dilated_patches"
     x = to_array(lhs, name)
     sizes = integers(name, "filter_shape", filter_shape)
+    if len(sizes) != x.ndim - 2:
+        raise ShapeError(
+            f"{name} of {x.aval.short()}: filter_shape must have a size for each of the "
+            f"{max(x.ndim - 2, 0)} spatial axes, got {sizes}."
+        )
     numbers = conv_dimension_numbers(x.shape, (1, 1, *sizes), dimension_numbers)
     features, count = x.shape[numbers.lhs_spec[1]], math.prod(sizes)
     unit = np.eye(count, dtype=x.dtype).reshape(count, 1, *sizes)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from fx import dtypes
-from fx.core.array import Array, FxOverflowError, to_array
+from fx.core.array import Array, to_array
 from fx.core.primitive import P
-from fx.errors import FxTypeError, public
+from fx.errors import FxOverflowError, FxTypeError, public
 from fx.lax.arguments import ArrayLike, canonical_axis, shape_tuple
 
 

@@ -333,7 +333,7 @@ def collapse(operand: ArrayLike, start_dimension: int, stop_dimension: int | Non
 
 # ------------------------------------------------------------------ joining and cutting
 @public
-def concatenate(operands: Array | Sequence[ArrayLike], dimension: int) -> Array:
+def concatenate(operands: Sequence[ArrayLike] | Array, dimension: int) -> Array:
     """Arrays joined along an axis.
 
     Args:

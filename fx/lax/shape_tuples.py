@@ -10,7 +10,7 @@ import numpy as np
 from fx.calls.jit import eval_shape
 from fx.core.avals import ShapeDtypeStruct
 from fx.errors import FxTypeError, FxValueError, public
-from fx.lax.convolution import conv_dimension_numbers, conv_general_dilated, conv_transpose
+from fx.lax.convolution import Padding, conv_dimension_numbers, conv_general_dilated, conv_transpose
 from fx.lax.convolution import padtype_to_pads as pads_of
 
 
@@ -124,7 +124,7 @@ def reduce_window_shape_tuple(
     operand_shape: Sequence[int],
     window_dimensions: Sequence[int],
     window_strides: Sequence[int],
-    padding: Any,
+    padding: Padding,
     base_dilation: Sequence[int] | None = None,
     window_dilation: Sequence[int] | None = None,
 ) -> tuple[int, ...]:

@@ -23,6 +23,7 @@ from fx.lax.arguments import (
     scalar_beside,
     shape_tuple,
 )
+from fx.signatures import shown
 
 
 @public
@@ -364,13 +365,20 @@ def start_scalars(
             )
         pieces = P.split(array, sizes=(1,) * array.shape[0], dimension=0)
         starts = [P.reshape(piece, new_sizes=()) for piece in pieces]
+    if not isinstance(starts, (list, tuple)):
+        raise FxTypeError(f"{name} expects a sequence of start indices, got {shown(starts)}.")
     arrays = [to_array(s, name) for s in starts]
     if len(arrays) != len(shape):
         raise ShapeError(
             f"{name} expects one start index for each of the {len(shape)} axes of shape {shape}, "
             f"got {len(arrays)}."
         )
-    wraps = (wrap,) * len(shape) if isinstance(wrap, (bool, int)) else tuple(wrap)
+    wraps = (wrap,) * len(shape) if isinstance(wrap, (bool, int)) else wrap
+    if not isinstance(wraps, (list, tuple)) or len(wraps) != len(shape):
+        raise FxTypeError(
+            f"{name}: allow_negative_indices must be a bool or one for each of the {len(shape)} "
+            f"axes, got {shown(wrap)}."
+        )
     for array in arrays:
         if array.shape or not dtypes.is_integer(array.dtype):
             raise FxTypeError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from typing import Any
 
@@ -20,6 +21,7 @@ from fx.numpy.promotion import (
     expand_to,
     operands,
     promote_inexact,
+    some_axes,
 )
 
 
@@ -188,13 +190,7 @@ def size(a: Any, axis: int | tuple[int, ...] | None = None) -> int:
     x = _typed(a, "numpy.size")
     if axis is None:
         return int(np.prod(x.shape, dtype=np.int64))
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    count = 1
-    for i in axes:
-        if not -len(x.shape) <= i < len(x.shape):
-            raise FxValueError(f"numpy.size: axis {i} is out of range for rank {len(x.shape)}.")
-        count *= x.shape[i]
-    return count
+    return math.prod(x.shape[i] for i in some_axes(axis, len(x.shape), "numpy.size"))
 
 
 def _typed(a: Any, name: str) -> Any:
@@ -313,4 +309,9 @@ def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
         >>> jnp.can_cast(jnp.int8, jnp.int32)
         True
     """
+    if casting not in ("no", "equiv", "safe", "same_kind", "unsafe"):
+        raise FxValueError(
+            "numpy.can_cast: casting must be 'no', 'equiv', 'safe', 'same_kind' or 'unsafe', got "
+            f"{casting!r}."
+        )
     return bool(np.can_cast(dtypes.canonicalize(from_), dtypes.canonicalize(to), casting))  # type: ignore[arg-type]

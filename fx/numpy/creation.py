@@ -10,10 +10,10 @@ import numpy as np
 
 from fx import dtypes
 from fx.config import detours
-from fx.core.array import Array, FxOverflowError, is_arraylike, scalar, to_array
+from fx.core.array import Array, is_arraylike, scalar, to_array
 from fx.core.primitive import P, lit
 from fx.core.trace import Tracer, state
-from fx.errors import FxTypeError, FxValueError, public
+from fx.errors import FxOverflowError, FxTypeError, FxValueError, public
 from fx.numpy.promotion import (
     PYTHON_NUMBERS,
     a_dtype,
@@ -155,9 +155,7 @@ def _from_protocol(x: Any, name: str) -> Any:
         hint = " Convert it with list(...) first."
     elif isinstance(x, Mapping):
         hint = " Convert its values, e.g. with fx.tree.map(fx.numpy.asarray, x)."
-    raise FxTypeError(
-        f"{name} expects numbers or nested sequences of them, got {shown(x)}.{hint}"
-    )
+    raise FxTypeError(f"{name} expects numbers or nested sequences of them, got {shown(x)}.{hint}")
 
 
 _NUMBER_TYPES = PYTHON_NUMBERS | {bool}
@@ -255,7 +253,7 @@ def scalar_fill(
         return P.broadcast_in_dim(fill, shape=shape, broadcast_dimensions=()) if shape else fill
     if any(n < 0 for n in shape):
         raise FxValueError(f"numpy.{name}: a shape has no negative sizes, got {shape}.")
-    if value == 0 and not dtype.names:
+    if not dtype.names and value == 0:
         return Array(np.zeros(shape, dtype), weak)
     return Array(np.full(shape, value, dtype), weak)
 

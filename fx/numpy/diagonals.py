@@ -314,10 +314,13 @@ def diag_indices(n: int, ndim: int = 2) -> tuple[Array, ...]:
         (Array([0, 1], dtype=int32), Array([0, 1], dtype=int32))
     """
     count = integer(n, "numpy.diag_indices", "n")
-    if count < 0 or ndim < 0:
-        raise FxValueError(f"numpy.diag_indices: sizes must not be negative, got {n} and {ndim}.")
+    rank = integer(ndim, "numpy.diag_indices", "ndim")
+    if count < 0 or not 0 <= rank <= 64:
+        raise FxValueError(
+            f"numpy.diag_indices: n must be at least 0 and ndim from 0 to 64, got {n} and {ndim}."
+        )
     index = Array(np.arange(count, dtype=dtypes.default_int()))
-    return (index,) * ndim
+    return (index,) * rank
 
 
 @public
@@ -383,7 +386,14 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Array:
         raise FxValueError(f"numpy.vander: N must not be negative, got {n}.")
     if v.dtype == np.bool_:
         v = convert(v, dtypes.default_int())
-    columns = [P.reshape(P.integer_pow(v, y=i), new_sizes=(*v.shape, 1)) for i in range(n)]
-    if not columns:
+    if not n:
         return Array(np.zeros((v.shape[0], 0), v.dtype))
+    if n > 64:  # one operation, where an equation for each column would be many
+        powers = P.iota(dtype=dtypes.default_int(), shape=(1, n), dimension=1)
+        powers = powers if increasing else P.rev(powers, dimensions=(1,))
+        return P.pow(
+            P.broadcast_in_dim(v, shape=(*v.shape, n), broadcast_dimensions=(0,)),
+            P.broadcast_in_dim(powers, shape=(*v.shape, n), broadcast_dimensions=(0, 1)),
+        )
+    columns = [P.reshape(P.integer_pow(v, y=i), new_sizes=(*v.shape, 1)) for i in range(n)]
     return P.concatenate(*(columns if increasing else columns[::-1]), dimension=1)

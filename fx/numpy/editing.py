@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -106,7 +107,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Ar
         "wrap": set(),
         "empty": set(),
     }
-    if mode not in known:
+    if not isinstance(mode, str) or mode not in known:
         raise FxValueError(f"{name}: mode must be one of {', '.join(known)}, got {mode!r}.")
     if unknown := set(kwargs) - known[mode]:
         raise FxValueError(f"{name}: mode {mode!r} takes no option {', '.join(unknown)}.")
@@ -331,6 +332,8 @@ def _flat_if_none(arr: Any, axis: int | None, name: str) -> tuple[Any, int]:
 def _positions(obj: Any, n: int, limit: int, name: str) -> np.ndarray:
     """Concrete positions in [0, limit) from an integer, slice, sequence or mask."""
     if isinstance(obj, slice):
+        if obj.step == 0:
+            raise FxValueError(f"{name}: the step of a slice must not be zero.")
         return np.arange(*obj.indices(n))
     index = np.asarray(make_array(obj, None, name))
     if index.dtype == np.bool_:
@@ -442,11 +445,14 @@ def resize(a: Any, new_shape: Any) -> Array:
     shape = a_shape(new_shape, "numpy.resize")
     if any(n < 0 for n in shape):
         raise FxValueError(f"numpy.resize: sizes must not be negative, got {shape}.")
-    size = int(np.prod(shape, dtype=np.int64))
-    if not x.size:
+    size = math.prod(shape)
+    if not x.size or not size:
         return P.broadcast_in_dim(lit(x, 0), shape=shape, broadcast_dimensions=())
     times = -(-size // x.size)
-    flat = P.concatenate(*[x] * times, dimension=0) if times > 1 else x
+    flat = x
+    if times > 1:
+        rows = P.broadcast_in_dim(x, shape=(times, x.size), broadcast_dimensions=(1,))
+        flat = P.reshape(rows, new_sizes=(times * x.size,))
     return P.reshape(cut(flat, 0, 0, size), new_sizes=shape)
 
 

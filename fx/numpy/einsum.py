@@ -8,6 +8,7 @@ first; repeated names take a diagonal.
 from __future__ import annotations
 
 import functools
+import operator
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -112,7 +113,10 @@ def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "auto") -> A
     equation, values = _parse_call(subscripts, operands)
     stand_ins = [np.broadcast_to(0.0, array(v, "numpy.einsum_path").shape) for v in values]
     how = "optimal" if optimize in ("auto", True) else optimize
-    return np.einsum_path(equation, *stand_ins, optimize=how)
+    try:
+        return np.einsum_path(equation, *stand_ins, optimize=how)
+    except (ValueError, TypeError) as error:
+        raise FxValueError(f"numpy.einsum_path {equation!r}: {error}.") from None
 
 
 # ------------------------------------------------------------------ equations
@@ -200,7 +204,13 @@ def contraction_path(
     """Which operands to contract together, one step after another."""
     if isinstance(optimize, (list, tuple)):
         steps = optimize[1:] if optimize and optimize[0] == "einsum_path" else optimize
-        return [tuple(sorted(step)) for step in steps]
+        try:
+            return [tuple(sorted(map(operator.index, step))) for step in steps]
+        except TypeError:
+            raise FxTypeError(
+                "numpy.einsum: a path is a list of tuples of positions, as einsum_path gives it, "
+                f"got {optimize!r}."
+            ) from None
     count = len(inputs)
     if count == 2:
         return [(0, 1)]

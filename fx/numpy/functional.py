@@ -11,7 +11,7 @@ import numpy as np
 
 from fx.core.array import Array
 from fx.core.primitive import P
-from fx.errors import FxTypeError, FxValueError, ShapeError, public
+from fx.errors import FxTypeError, FxValueError, ShapeError, checked, public
 from fx.numpy.creation import make_array
 from fx.numpy.manipulation import permuted, reshaped
 from fx.numpy.promotion import array, common_shape, convert, integer, one_axis
@@ -55,6 +55,7 @@ def _core_sizes(
                 )
 
 
+@checked
 def vectorize(
     pyfunc: Callable[..., Any],
     *,
@@ -227,6 +228,7 @@ class ufunc:
                [14, 24]], dtype=int32)
     """
 
+    @checked
     def __init__(
         self,
         func: Callable[..., Any],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,13 @@ import numpy as np
 from fx import dtypes
 from fx.core.array import Array
 from fx.core.primitive import P
-from fx.errors import FxTypeError, FxValueError, ShapeError, public
+from fx.errors import FxError, FxTypeError, FxValueError, ShapeError, public
 from fx.numpy.creation import make_array
 from fx.numpy.joining import joined_along
 from fx.numpy.manipulation import reshaped
 from fx.numpy.promotion import a_dtype, a_shape, array, convert, expand_to
 from fx.numpy.ranges import arange, linspace
+from fx.signatures import shown
 
 
 @public
@@ -186,6 +189,25 @@ c_ = _Join("c_", -1, 2, 0)
 
 
 # ------------------------------------------------------------------ from functions and buffers
+@contextlib.contextmanager
+def _refusals(name: str) -> Iterator[None]:
+    """NumPy's errors on contents that it cannot read, as errors of `name`."""
+    try:
+        yield
+    except (FxError, OverflowError):
+        raise
+    except (ValueError, TypeError, DeprecationWarning) as error:
+        kind = FxTypeError if isinstance(error, TypeError) else FxValueError
+        raise kind(f"{name}: {error}.") from None
+
+
+def _file(file: Any, name: str) -> Any:
+    """A path or an open file; a number, which would be a file descriptor, is neither."""
+    if isinstance(file, (str, os.PathLike)) or hasattr(file, "read") or hasattr(file, "write"):
+        return file
+    raise FxTypeError(f"{name}: file must be a path or an open file, got {shown(file)}.")
+
+
 @public
 def fromfunction(
     function: Callable[..., Any], shape: Any, *, dtype: Any = float, **kwargs: Any
@@ -227,10 +249,8 @@ def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0
         Array([1, 2], dtype=uint8)
     """
     wanted = a_dtype(dtype, "numpy.frombuffer")
-    try:
+    with _refusals("numpy.frombuffer"):
         return make_array(np.frombuffer(buffer, wanted, count, offset), None, "numpy.frombuffer")
-    except ValueError as error:
-        raise FxValueError(f"numpy.frombuffer: {error}.") from None
 
 
 @public
@@ -247,7 +267,8 @@ def fromiter(iter: Iterable[Any], dtype: Any, count: int = -1) -> Array:
         >>> jnp.fromiter((i * i for i in range(3)), dtype=int)
         Array([0, 1, 4], dtype=int32)
     """
-    return Array(np.fromiter(iter, a_dtype(dtype, "numpy.fromiter"), count))  # type: ignore[arg-type]
+    with _refusals("numpy.fromiter"):
+        return Array(np.fromiter(iter, a_dtype(dtype, "numpy.fromiter"), count))  # type: ignore[arg-type]
 
 
 @public
@@ -265,7 +286,10 @@ def fromstring(string: str, dtype: Any = float, count: int = -1, *, sep: str) ->
         >>> jnp.fromstring("1 2", dtype=int, sep=" ")
         Array([1, 2], dtype=int32)
     """
-    return Array(np.fromstring(string, a_dtype(dtype, "numpy.fromstring"), count, sep=sep))
+    if not isinstance(string, str):
+        raise FxTypeError(f"numpy.fromstring: string must be a string, got {shown(string)}.")
+    with _refusals("numpy.fromstring"):
+        return Array(np.fromstring(string, a_dtype(dtype, "numpy.fromstring"), count, sep=sep))
 
 
 @public
@@ -286,7 +310,9 @@ def fromfile(file: Any, dtype: Any = float, count: int = -1, sep: str = "", offs
         ...     jnp.fromfile(f.name, dtype=jnp.int8)
         Array([0, 1], dtype=int8)
     """
-    return Array(np.fromfile(file, a_dtype(dtype, "numpy.fromfile"), count, sep, offset))
+    with _refusals("numpy.fromfile"):
+        wanted = a_dtype(dtype, "numpy.fromfile")
+        return Array(np.fromfile(_file(file, "numpy.fromfile"), wanted, count, sep, offset))
 
 
 @public
@@ -327,7 +353,8 @@ def save(file: Any, arr: Any, allow_pickle: bool = True) -> None:
         >>> jnp.load(f)
         Array([0, 1], dtype=int32)
     """
-    np.save(file, np.asarray(array(arr, "numpy.save")), allow_pickle=allow_pickle)
+    data = np.asarray(array(arr, "numpy.save"))
+    np.save(_file(file, "numpy.save"), data, allow_pickle=allow_pickle)
 
 
 @public
@@ -347,11 +374,13 @@ def savez(file: Any, *args: Any, **kwds: Any) -> None:
         [0, 1]
     """
     named: Any = {k: np.asarray(array(v, "numpy.savez")) for k, v in kwds.items()}
-    np.savez(file, *[np.asarray(array(v, "numpy.savez")) for v in args], **named)
+    np.savez(
+        _file(file, "numpy.savez"), *[np.asarray(array(v, "numpy.savez")) for v in args], **named
+    )
 
 
 @public
-def load(file: Any, mmap_mode: Any = None, allow_pickle: bool = False, **kwargs: Any) -> Any:
+def load(file: Any, mmap_mode: str | None = None, allow_pickle: bool = False, **kwargs: Any) -> Any:
     """Read a .npy file as an Array, or a .npz file as a mapping of names to ndarrays.
 
     Args:
@@ -368,7 +397,13 @@ def load(file: Any, mmap_mode: Any = None, allow_pickle: bool = False, **kwargs:
         >>> jnp.load(f)
         Array([1., 1.], dtype=float32)
     """
-    out = np.load(file, mmap_mode=mmap_mode, allow_pickle=allow_pickle, **kwargs)
+    if mmap_mode is not None and mmap_mode not in ("r", "r+", "w+", "c"):
+        raise FxValueError(
+            f"numpy.load: mmap_mode must be 'r', 'r+', 'w+' or 'c', got {mmap_mode!r}."
+        )
+    with _refusals("numpy.load"):
+        path = _file(file, "numpy.load")
+        out = np.load(path, mmap_mode=mmap_mode, allow_pickle=allow_pickle, **kwargs)
     if not isinstance(out, np.ndarray):
         return out
     if out.dtype.kind == "V" and out.dtype.itemsize == 2 and out.dtype.names is None:

@@ -156,7 +156,7 @@ def histogram(
 def histogramdd(
     sample: Any,
     bins: Any = 10,
-    range: Any = None,
+    range: Sequence[Any] | None = None,
     weights: Any = None,
     density: bool | None = None,
 ) -> tuple[Array, list[Array]]:
@@ -189,6 +189,8 @@ def histogramdd(
     rank = len(columns)
     each = list(bins) if isinstance(bins, (list, tuple)) else [bins] * rank
     ranges = [None] * rank if range is None else list(range)
+    if not rank:
+        raise FxValueError("numpy.histogramdd needs at least one coordinate, got none.")
     if len(each) != rank or len(ranges) != rank:
         raise FxValueError(f"numpy.histogramdd: expected bins and range for {rank} coordinates.")
     edges, flat, outside = [], None, None
@@ -228,7 +230,7 @@ def histogram2d(
     x: Any,
     y: Any,
     bins: Any = 10,
-    range: Any = None,
+    range: Sequence[Any] | None = None,
     weights: Any = None,
     density: bool | None = None,
 ) -> tuple[Array, Array, Array]:

@@ -28,8 +28,9 @@ from fx.numpy.promotion import (
 def _sequence(xs: Any, name: str) -> list[Any]:
     """The arrays to join; an array counts as the sequence of its rows."""
     if isinstance(xs, (Array, np.ndarray)):
-        return list(array(xs, name))
-    if not isinstance(xs, Iterable):
+        xs = array(xs, name)
+        xs = list(xs) if xs.ndim else xs
+    if not isinstance(xs, Iterable) or isinstance(xs, (Array, str, bytes, type)):
         raise FxTypeError(
             f"{name} expects a sequence of arrays, got {type(xs).__name__}. Put the arrays into a "
             "list or tuple."

@@ -175,7 +175,7 @@ def polyder(p: Any, m: int = 1) -> Array:
     times = _order(m, "numpy.polyder")
     powers = np.arange(p.shape[0])[::-1]
     factors = np.ones(p.shape[0])
-    for k in range(times):
+    for k in range(min(times, p.shape[0])):
         factors = factors * (powers - k)
     kept = max(p.shape[0] - times, 0)
     return p[:kept] * factors[:kept].astype(p.dtype)

@@ -22,11 +22,11 @@ from fx.numpy.creation import make_array
 from fx.numpy.logic import truth
 from fx.numpy.manipulation import reshaped
 from fx.numpy.promotion import (
+    a_shape,
     array,
     common_shape,
     convert,
     expand_to,
-    integer,
     joined,
     no_out,
     one_axis,
@@ -119,6 +119,14 @@ def _aligned(arr: Any, indices: Any, axis: int | None, name: str) -> tuple[Any, 
     return x, expand_to(index, shape[:place] + (index.shape[place],) + shape[place + 1 :]), place
 
 
+def _one_number(value: Any, name: str) -> Any:
+    """`fill_value` as a Python number."""
+    x = array(value, name)
+    if x.size != 1:
+        raise FxValueError(f"{name}: fill_value must be one number, got {x.aval.short()}.")
+    return x.item()  # type: ignore[attr-defined]
+
+
 @public
 def take_along_axis(
     arr: Any, indices: Any, axis: int | None = -1, mode: str | None = None, fill_value: Any = None
@@ -158,7 +166,7 @@ def take_along_axis(
     others = tuple(i for i in range(x.ndim) if i != place)
     fill = None
     if parsed is GatherScatterMode.FILL_OR_DROP and fill_value is not None:
-        fill = np.asarray(fill_value).item()
+        fill = _one_number(fill_value, name)
     return P.gather(
         x,
         P.reshape(index, new_sizes=(*index.shape, 1)),
@@ -336,7 +344,7 @@ def ravel_multi_index(
 
 
 @public
-def unravel_index(indices: Any, shape: Any) -> tuple[Array, ...]:
+def unravel_index(indices: Any, shape: int | Sequence[int]) -> tuple[Array, ...]:
     """Positions along each axis from positions in the flattened array.
 
     Args:
@@ -352,11 +360,7 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Array, ...]:
         (Array([1], dtype=int32), Array([2], dtype=int32))
     """
     index = make_array(indices, None, "numpy.unravel_index")
-    sizes = (
-        [integer(n, "numpy.unravel_index", "shape") for n in shape]
-        if np.ndim(shape)
-        else [integer(shape, "numpy.unravel_index", "shape")]
-    )
+    sizes = a_shape(shape, "numpy.unravel_index")
     total = math.prod(sizes)
     index = choose_between(P.lt(index, lit(index, 0)), P.add(index, lit(index, total)), index)
     index = P.min(P.max(index, lit(index, 0)), lit(index, max(total - 1, 0)))

@@ -187,6 +187,8 @@ def vecmat(x1: Any, x2: Any, /) -> Array:
         (5, 3)
     """
     x = _conjugated(array(x1, "numpy.vecmat"))
+    if not x.ndim:
+        raise ShapeError(f"numpy.vecmat expects vectors, got {x.aval.short()}. Use x1 * x2.")
     row = P.reshape(x, new_sizes=(*x.shape[:-1], 1, x.shape[-1]))
     out = _matmul(row, x2)
     return P.reshape(out, new_sizes=out.shape[:-2] + out.shape[-1:])

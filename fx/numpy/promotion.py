@@ -15,15 +15,17 @@ import numpy as np
 
 from fx import dtypes
 from fx.config import config, detours
-from fx.core.array import Array, FxOverflowError, to_array
+from fx.core.array import Array, to_array
 from fx.core.primitive import P
 from fx.core.trace import Tracer
 from fx.errors import (
+    FxOverflowError,
     FxTypeError,
     FxValueError,
     ShapeError,
     TracerIntegerConversionError,
 )
+from fx.signatures import shown
 
 PYTHON_NUMBERS = frozenset((int, float, complex))
 
@@ -74,7 +76,9 @@ def _one_dtype(xs: Sequence[Any]) -> None:
 
 def cast(x: Any, dtype: np.dtype, weak: bool, name: str) -> Any:
     """An Array or Python number in a dtype; an array that has it already is returned as it is."""
-    if type(x) in PYTHON_NUMBERS:
+    if type(x) in PYTHON_NUMBERS or type(x) is bool:
+        if type(x) is complex and dtype.kind != "c":
+            raise FxTypeError(f"{name}: the complex number {x} does not fit {dtype}.")
         try:
             return Array(np.asarray(x, dtype), weak)
         except OverflowError:
@@ -223,9 +227,13 @@ def a_shape(shape: Any, name: str) -> tuple[int, ...]:
     """An integer or a sequence of them as a tuple of Python integers."""
     if isinstance(shape, (tuple, list)):
         return tuple([n if type(n) is int else integer(n, name, "shape") for n in shape])
-    if isinstance(shape, Tracer) or np.ndim(shape) == 0:
+    if isinstance(shape, (str, bytes, bytearray, memoryview)) or not hasattr(shape, "__len__"):
         return (integer(shape, name, "shape"),)
-    return tuple(integer(n, name, "shape") for n in np.asarray(shape))
+    if isinstance(shape, (Array, np.ndarray)) and (isinstance(shape, Tracer) or not shape.ndim):
+        return (integer(shape, name, "shape"),)
+    if not hasattr(type(shape), "__iter__"):
+        raise FxTypeError(f"{name}: shape must be a sequence of integers, got {shown(shape)}.")
+    return tuple([integer(n, name, "shape") for n in shape])
 
 
 def a_dtype(dtype: Any, name: str) -> np.dtype | None:

@@ -62,6 +62,8 @@ def arange(
         first, last, by = 0, given[0], given[1] if step is not None else 1
     else:
         first, last, by = given[0], given[1], given[2] if step is not None else 1
+    if not (dtypes.is_integer(dtype) or dtypes.is_floating(dtype)):
+        raise FxTypeError(f"numpy.arange counts in real numbers, got {dtypes.short_name(dtype)}.")
     if by == 0:
         raise FxValueError("numpy.arange: the step must not be zero.")
     integral = all(isinstance(v, (int, np.integer)) for v in (first, last, by))

@@ -253,7 +253,7 @@ def frexp(x: Any, /) -> tuple[Any, Any]:
     (y,) = promote_inexact("numpy.frexp", x)
     _real("frexp", y)
     own = y.dtype
-    if own.itemsize == 2:
+    if own.itemsize <= 2:
         y = convert(y, np.dtype(np.float32))
     mantissa_bits, exponent_bits = _LAYOUT[dtypes.short_name(y.dtype)]
     bias = 2 ** (exponent_bits - 1) - 1

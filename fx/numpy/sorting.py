@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ def positions_in_order(x: Any, axis: int, stable: bool = True, descending: bool 
 
 
 @public
-def lexsort(keys: Any, axis: int = -1) -> Array:
+def lexsort(keys: Sequence[Any] | Array, axis: int = -1) -> Array:
     """The positions that sort by several keys, the last one first.
 
     Args:
@@ -245,7 +246,13 @@ def searchsorted(
     if x.ndim != 1:
         raise ShapeError(f"numpy.searchsorted expects a sorted vector, got {x.aval.short()}.")
     if sorter is not None:
-        x = x[array(sorter, "numpy.searchsorted")]
+        order = array(sorter, "numpy.searchsorted")
+        if order.ndim != 1:
+            raise ShapeError(
+                "numpy.searchsorted: sorter must be a vector of positions, got "
+                f"{order.aval.short()}."
+            )
+        x = x[order]
     dtype = dtypes.default_int()
     n = x.shape[0]
     # Binary search: `low` counts the elements known to lie before; each step tries a power of 2.

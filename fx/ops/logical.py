@@ -354,6 +354,7 @@ class ReducePrecision(Unary):
         else:
             raise_bits, full = np.uint32, 23
         wide = x.astype(np.float64 if full == 52 else np.float32)
+        exponent_bits, mantissa_bits = min(exponent_bits, 11), min(mantissa_bits, 52)
         drop = max(full - mantissa_bits, 0)
         if drop:
             bits = xp.ascontiguousarray(wide).view(raise_bits)

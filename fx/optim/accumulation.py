@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import fx.numpy as jnp
 from fx import tree
+from fx.errors import checked
 from fx.optim.base import GradientTransformation, Params, Updates
 from fx.optim.numerics import safe_increment, scalar
 from fx.optim.scaling import step_count
@@ -19,6 +20,7 @@ class TraceState(NamedTuple):
     trace: Any
 
 
+@checked
 def trace(
     decay: Any, nesterov: bool = False, accumulator_dtype: Any = None
 ) -> GradientTransformation:
@@ -67,6 +69,7 @@ class EmaState(NamedTuple):
     ema: Any
 
 
+@checked
 def ema(decay: Any, debias: bool = True, accumulator_dtype: Any = None) -> GradientTransformation:
     """The exponential moving average of the updates.
 
@@ -105,6 +108,7 @@ class ApplyEvery(NamedTuple):
     grad_acc: Any
 
 
+@checked
 def apply_every(k: Any = 1) -> GradientTransformation:
     """The sum of k updates in every k-th step, 0 between.
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import fx.numpy as jnp
 from fx import tree
-from fx.errors import FxValueError
+from fx.errors import FxValueError, checked
 from fx.optim.base import GradientTransformation, Params, Updates
 from fx.optim.numerics import abs_sq, is_zero, safe_increment, scalar, widened
 from fx.optim.scaling import step_count
@@ -57,6 +57,7 @@ def first_moment(updates: Updates, mu: Any, b1: Any, count: Any, nesterov: bool)
     return map_present(lambda m, g: scalar(b1, m) * m + (1 - scalar(b1, g)) * g, ahead, now)
 
 
+@checked
 def scale_by_adam(
     b1: Any = 0.9,
     b2: Any = 0.999,
@@ -121,6 +122,7 @@ class ScaleByAmsgradState(NamedTuple):
     nu_max: Any
 
 
+@checked
 def scale_by_amsgrad(
     b1: Any = 0.9,
     b2: Any = 0.999,
@@ -171,6 +173,7 @@ def scale_by_amsgrad(
     return GradientTransformation(init, update)
 
 
+@checked
 def scale_by_adamax(b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> GradientTransformation:
     """The average of updates, divided by their decaying maximum.
 
@@ -215,6 +218,7 @@ class ScaleByBeliefState(NamedTuple):
     nu: Any
 
 
+@checked
 def scale_by_belief(
     b1: Any = 0.9,
     b2: Any = 0.999,
@@ -264,6 +268,7 @@ def scale_by_belief(
     return GradientTransformation(init, update)
 
 
+@checked
 def scale_by_yogi(
     b1: Any = 0.9,
     b2: Any = 0.999,
@@ -314,6 +319,7 @@ def scale_by_yogi(
     return GradientTransformation(init, update)
 
 
+@checked
 def scale_by_radam(
     b1: Any = 0.9,
     b2: Any = 0.999,
@@ -383,6 +389,7 @@ class ScaleByAdanState(NamedTuple):
     t: Any
 
 
+@checked
 def scale_by_adan(
     b1: Any = 0.98, b2: Any = 0.92, b3: Any = 0.99, eps: Any = 1e-8, eps_root: Any = 0.0
 ) -> GradientTransformation:
@@ -440,6 +447,7 @@ class ScaleByLionState(NamedTuple):
     mu: Any
 
 
+@checked
 def scale_by_lion(
     b1: Any = 0.9,
     b2: Any = 0.99,

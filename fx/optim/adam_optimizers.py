@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fx.errors import checked
 from fx.optim.adam import (
     scale_by_adam,
     scale_by_adamax,
@@ -15,6 +16,7 @@ from fx.optim.scaling import scale_by_learning_rate, scale_by_trust_ratio
 from fx.optim.weights import add_decayed_weights
 
 
+@checked
 def adam(
     learning_rate: ScalarOrSchedule,
     b1: Any = 0.9,
@@ -65,6 +67,7 @@ def adam(
     )
 
 
+@checked
 def nadam(
     learning_rate: ScalarOrSchedule,
     b1: Any = 0.9,
@@ -119,6 +122,7 @@ def nadam(
     )
 
 
+@checked
 def adamw(
     learning_rate: ScalarOrSchedule,
     b1: Any = 0.9,
@@ -176,6 +180,7 @@ def adamw(
     )
 
 
+@checked
 def nadamw(
     learning_rate: ScalarOrSchedule,
     b1: Any = 0.9,
@@ -239,6 +244,7 @@ def nadamw(
     )
 
 
+@checked
 def adamax(
     learning_rate: ScalarOrSchedule,
     b1: Any = 0.9,
@@ -277,6 +283,7 @@ def adamax(
     )
 
 
+@checked
 def adamaxw(
     learning_rate: ScalarOrSchedule,
     b1: Any = 0.9,
@@ -322,6 +329,7 @@ def adamaxw(
     )
 
 
+@checked
 def amsgrad(
     learning_rate: ScalarOrSchedule,
     b1: Any = 0.9,
@@ -368,6 +376,7 @@ def amsgrad(
     )
 
 
+@checked
 def lamb(
     learning_rate: ScalarOrSchedule,
     b1: Any = 0.9,

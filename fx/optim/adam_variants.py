@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fx.errors import FxTypeError
+from fx.errors import FxTypeError, checked
 from fx.optim.adam import (
     scale_by_adam,
     scale_by_adan,
@@ -20,6 +20,7 @@ from fx.optim.scaling import scale_by_learning_rate
 from fx.optim.weights import add_decayed_weights
 
 
+@checked
 def adabelief(
     learning_rate: ScalarOrSchedule,
     b1: Any = 0.9,
@@ -64,6 +65,7 @@ def adabelief(
     )
 
 
+@checked
 def adan(
     learning_rate: ScalarOrSchedule,
     b1: Any = 0.98,
@@ -114,6 +116,7 @@ def adan(
     )
 
 
+@checked
 def lion(
     learning_rate: ScalarOrSchedule,
     b1: Any = 0.9,
@@ -159,6 +162,7 @@ def lion(
     )
 
 
+@checked
 def radam(
     learning_rate: ScalarOrSchedule,
     b1: Any = 0.9,
@@ -204,6 +208,7 @@ def radam(
     )
 
 
+@checked
 def yogi(
     learning_rate: ScalarOrSchedule,
     b1: Any = 0.9,
@@ -243,6 +248,7 @@ def yogi(
     )
 
 
+@checked
 def optimistic_adam_v2(
     learning_rate: ScalarOrSchedule,
     *,
@@ -293,6 +299,7 @@ def optimistic_adam_v2(
     )
 
 
+@checked
 def optimistic_adam(
     learning_rate: Any,
     optimism: Any = None,

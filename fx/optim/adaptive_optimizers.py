@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import fx.numpy as jnp
+from fx.errors import checked
 from fx.optim.accumulation import ema, trace
 from fx.optim.base import (
     GradientTransformationExtraArgs,
@@ -28,6 +29,7 @@ from fx.optim.scaling import (
 from fx.optim.weights import add_decayed_weights
 
 
+@checked
 def rmsprop(
     learning_rate: ScalarOrSchedule,
     decay: Any = 0.9,
@@ -79,6 +81,7 @@ def rmsprop(
     )
 
 
+@checked
 def adagrad(
     learning_rate: ScalarOrSchedule,
     initial_accumulator_value: Any = 0.1,
@@ -116,6 +119,7 @@ def adagrad(
     )
 
 
+@checked
 def adadelta(
     learning_rate: ScalarOrSchedule | None = None,
     rho: Any = 0.9,
@@ -157,6 +161,7 @@ def adadelta(
     )
 
 
+@checked
 def adafactor(
     learning_rate: ScalarOrSchedule | None = None,
     min_dim_size_to_factor: int = 128,
@@ -222,6 +227,7 @@ def adafactor(
     return chain(*parts, scale(-1))
 
 
+@checked
 def novograd(
     learning_rate: ScalarOrSchedule,
     b1: Any = 0.9,
@@ -265,6 +271,7 @@ def novograd(
     )
 
 
+@checked
 def sm3(
     learning_rate: Any,
     momentum: Any = 0.9,
@@ -296,6 +303,7 @@ def sm3(
     return chain(scale_by_sm3(momentum), scale(-learning_rate))
 
 
+@checked
 def rprop(
     learning_rate: Any,
     eta_minus: Any = 0.5,

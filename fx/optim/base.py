@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import fx.numpy as jnp
 from fx import tree
-from fx.errors import FxValueError
+from fx.errors import FxValueError, checked, public
 from fx.tree_util import register_pytree_node_class
 
 Params = Any
@@ -98,6 +98,7 @@ class ParamsPlaceholder:
         return cls()
 
 
+@public
 def init_empty_state(params: Params) -> EmptyState:
     """The `init` of a transformation that remembers nothing.
 
@@ -125,6 +126,7 @@ def need_params(name: str, params: Params) -> None:
         )
 
 
+@checked
 def identity() -> GradientTransformation:
     """Updates as they are.
 
@@ -143,6 +145,7 @@ def identity() -> GradientTransformation:
     )
 
 
+@checked
 def set_to_zero() -> GradientTransformation:
     """Zero updates, whatever the gradients: parameters under it stay as they are.
 
@@ -163,6 +166,7 @@ def set_to_zero() -> GradientTransformation:
     return GradientTransformation(init_empty_state, update)
 
 
+@checked
 def stateless(f: Callable[[Updates, Params], Updates]) -> GradientTransformation:
     """A transformation from a function of (updates, params).
 
@@ -186,6 +190,7 @@ def stateless(f: Callable[[Updates, Params], Updates]) -> GradientTransformation
     return GradientTransformation(init_empty_state, update)
 
 
+@checked
 def stateless_with_tree_map(f: Callable[[Any, Any], Any]) -> GradientTransformation:
     """A transformation from a function of one leaf (update, parameter).
 
@@ -212,6 +217,7 @@ def stateless_with_tree_map(f: Callable[[Any, Any], Any]) -> GradientTransformat
     return GradientTransformation(init_empty_state, update)
 
 
+@checked
 def with_extra_args_support(tx: GradientTransformation) -> GradientTransformationExtraArgs:
     """The same transformation, whose `update` ignores keywords that it does not know.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import fx.numpy as jnp
 from fx import tree
-from fx.errors import FxValueError, ShapeError
+from fx.errors import FxValueError, ShapeError, checked, public
 from fx.optim.base import (
     EmptyState,
     GradientTransformation,
@@ -26,6 +26,7 @@ ClipState = EmptyState
 ClipByGlobalNormState = EmptyState
 
 
+@checked
 def clip(max_delta: Any) -> GradientTransformation:
     """Every number clipped to [−max_delta, max_delta].
 
@@ -47,6 +48,7 @@ def clip(max_delta: Any) -> GradientTransformation:
     )
 
 
+@checked
 def clip_by_block_rms(threshold: Any) -> GradientTransformation:
     """Each array scaled down, where needed, until its root mean square is threshold.
 
@@ -73,6 +75,7 @@ def clip_by_block_rms(threshold: Any) -> GradientTransformation:
     return stateless_with_tree_map(bound)
 
 
+@checked
 def clip_by_global_norm(max_norm: Any) -> GradientTransformation:
     """All updates scaled down together, where needed, until their norm is max_norm.
 
@@ -163,6 +166,7 @@ def unitwise_clip(g_norm: Any, max_norm: Any, grad: Any, div_eps: Any = 1e-6) ->
     return jnp.where(g_norm < max_norm, grad, bounded)
 
 
+@checked
 def adaptive_grad_clip(clipping: Any, eps: Any = 1e-3, axis: Any = None) -> GradientTransformation:
     """Each unit's updates scaled down, where needed, to a part of the norm of its weights.
 
@@ -196,6 +200,7 @@ def adaptive_grad_clip(clipping: Any, eps: Any = 1e-3, axis: Any = None) -> Grad
     return GradientTransformation(init_empty_state, update)
 
 
+@public
 def per_example_global_norm_clip(grads: Any, l2_norm_clip: Any) -> tuple[Any, Any]:
     """The sum over examples of gradients, each example's scaled down to a norm where needed.
 
@@ -225,6 +230,7 @@ def per_example_global_norm_clip(grads: Any, l2_norm_clip: Any) -> tuple[Any, An
     return sums, jnp.sum(factors < 1)
 
 
+@public
 def per_example_layer_norm_clip(
     grads: Any, global_l2_norm_clip: Any, uniform: bool = True
 ) -> tuple[Any, Any]:

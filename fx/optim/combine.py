@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
 from fx import tree
-from fx.errors import FxValueError
+from fx.errors import FxValueError, checked
 from fx.optim.base import (
     GradientTransformation,
     GradientTransformationExtraArgs,
@@ -18,6 +18,7 @@ from fx.optim.base import (
 from fx.optim.masking import masked
 
 
+@checked
 def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
     """The transformations one after the other, the first one first.
 
@@ -54,6 +55,7 @@ def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
     return GradientTransformationExtraArgs(init, update)
 
 
+@checked
 def named_chain(
     *args: tuple[str, GradientTransformation],
 ) -> GradientTransformationExtraArgs:
@@ -101,6 +103,7 @@ class PartitionState(NamedTuple):
 MultiTransformState = PartitionState
 
 
+@checked
 def partition(
     transforms: Mapping[Hashable, GradientTransformation],
     param_labels: Any | Callable[[Params], Any],

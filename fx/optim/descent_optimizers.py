@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fx.errors import checked
 from fx.optim.accumulation import ema, trace
 from fx.optim.base import (
     GradientTransformationExtraArgs,
@@ -25,6 +26,7 @@ from fx.optim.scaling import (
 from fx.optim.weights import add_decayed_weights, add_noise
 
 
+@checked
 def sgd(
     learning_rate: ScalarOrSchedule,
     momentum: Any = None,
@@ -62,6 +64,7 @@ def sgd(
     return chain(inner, scale_by_learning_rate(learning_rate))
 
 
+@checked
 def noisy_sgd(
     learning_rate: ScalarOrSchedule,
     eta: Any = 0.01,
@@ -107,6 +110,7 @@ def noisy_sgd(
     )
 
 
+@checked
 def sign_sgd(
     learning_rate: ScalarOrSchedule,
 ) -> GradientTransformationExtraArgs:
@@ -140,6 +144,7 @@ def sign_sgd(
     )
 
 
+@checked
 def signum(
     learning_rate: ScalarOrSchedule,
     beta: Any = 0.9,
@@ -178,6 +183,7 @@ def signum(
     )
 
 
+@checked
 def optimistic_gradient_descent(
     learning_rate: ScalarOrSchedule,
     alpha: Any = 1.0,
@@ -215,6 +221,7 @@ def optimistic_gradient_descent(
     )
 
 
+@checked
 def lars(
     learning_rate: ScalarOrSchedule,
     weight_decay: ScalarOrSchedule = 0.0,
@@ -265,6 +272,7 @@ def lars(
     )
 
 
+@checked
 def fromage(
     learning_rate: ScalarOrSchedule,
     min_norm: Any = 1e-6,
@@ -312,6 +320,7 @@ def fromage(
     )
 
 
+@checked
 def polyak_sgd(
     max_learning_rate: Any = 1.0,
     scaling: Any = 1.0,

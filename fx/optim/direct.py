@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import fx.numpy as jnp
 from fx import dtypes, tree
-from fx.errors import FxTypeError, FxValueError
+from fx.errors import FxTypeError, FxValueError, checked
 from fx.optim.adam import plus
 from fx.optim.base import (
     EmptyState,
@@ -35,6 +35,7 @@ class ScaleByOptimisticGradientState(NamedTuple):
     previous_gradient: Any
 
 
+@checked
 def scale_by_optimistic_gradient(alpha: Any = 1.0, beta: Any = 1.0) -> GradientTransformation:
     """alpha · update + beta · (update − last update).
 
@@ -80,6 +81,7 @@ class ScaleByNovogradState(NamedTuple):
     nu: Any
 
 
+@checked
 def scale_by_novograd(
     b1: Any = 0.9,
     b2: Any = 0.25,
@@ -145,6 +147,7 @@ class ScaleByRpropState(NamedTuple):
     prev_updates: Any
 
 
+@checked
 def scale_by_rprop(
     learning_rate: Any,
     eta_minus: Any = 0.5,
@@ -198,6 +201,7 @@ def scale_by_rprop(
     return GradientTransformation(init, update)
 
 
+@checked
 def scale_by_polyak(
     f_min: Any = 0.0, max_learning_rate: Any = 1.0, eps: Any = 0.0, variant: str = "sps"
 ) -> GradientTransformationExtraArgs:

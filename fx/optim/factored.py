@@ -10,7 +10,7 @@ import numpy as np
 
 import fx.numpy as jnp
 from fx import lax, tree
-from fx.errors import FxTypeError
+from fx.errors import FxTypeError, checked
 from fx.optim.base import GradientTransformation, Params, Updates, need_params
 from fx.optim.numerics import abs_sq, safe_increment, scalar, square_dtype, widened
 from fx.optim.scaling import step_count
@@ -59,6 +59,7 @@ def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
     return shape[:axis] + shape[axis + 1 :]
 
 
+@checked
 def scale_by_factored_rms(
     factored: bool = True,
     decay_rate: Any = 0.8,
@@ -150,6 +151,7 @@ class ScaleBySM3State(NamedTuple):
     nu: Any
 
 
+@checked
 def scale_by_sm3(b1: Any = 0.9, b2: Any = 1.0, eps: Any = 1e-8) -> GradientTransformation:
     """Adagrad whose sums of squares are bounded by maxima along each axis.
 

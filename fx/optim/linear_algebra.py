@@ -8,11 +8,12 @@ from typing import Any
 import fx.numpy as jnp
 from fx import lax, random
 from fx.core.array import Array
-from fx.errors import FxTypeError, ShapeError
+from fx.errors import FxTypeError, ShapeError, public
 from fx.lax.arguments import ArrayLike
 from fx.optim.tree_utils.arithmetic import scaled, tree_norm, tree_sub, tree_vdot
 
 
+@public
 def power_iteration(
     matrix: ArrayLike | Callable[[Any], Any],
     *,
@@ -84,6 +85,7 @@ def power_iteration(
     return value, unit(image)
 
 
+@public
 def matrix_inverse_pth_root(
     matrix: ArrayLike,
     p: int,
@@ -161,6 +163,7 @@ def matrix_inverse_pth_root(
     return jnp.where(falls, root, last), jnp.max(jnp.abs(left - one))
 
 
+@public
 def nnls(A: ArrayLike, b: ArrayLike, iters: int, unroll: int = 1, L: Any = None) -> Array:
     """The x without negative numbers for which ‖A x − b‖ is least, by accelerated projection.
 

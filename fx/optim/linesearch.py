@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import fx.numpy as jnp
 from fx import debug, dtypes, lax, tree
-from fx.errors import FxTypeError, FxValueError
+from fx.errors import FxTypeError, FxValueError, checked
 from fx.optim.base import (
     GradientTransformationExtraArgs,
     Params,
@@ -77,6 +77,7 @@ class ScaleByBacktrackingLinesearchState(NamedTuple):
     info: BacktrackingLinesearchInfo
 
 
+@checked
 def scale_by_backtracking_linesearch(
     max_backtracking_steps: int,
     slope_rtol: float = 1e-4,
@@ -206,6 +207,7 @@ class ScaleByZoomLinesearchState(NamedTuple):
     info: ZoomLinesearchInfo
 
 
+@checked
 def scale_by_zoom_linesearch(
     max_linesearch_steps: int,
     max_learning_rate: float | None = None,
@@ -331,6 +333,7 @@ def scale_by_zoom_linesearch(
     return GradientTransformationExtraArgs(init, update)
 
 
+@checked
 def value_and_grad_from_state(value_fn: Callable[..., Any]) -> Callable[..., Any]:
     """`fx.value_and_grad` that takes both from the state of a line search, where it has them.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from fx import tree
+from fx.errors import checked
 from fx.optim.base import (
     GradientTransformation,
     GradientTransformationExtraArgs,
@@ -40,6 +41,7 @@ def select(mask: Any, values: Any) -> Any:
     return tree.map(lambda keep, value: value if keep else MaskedNode(), mask, values)
 
 
+@checked
 def masked(
     inner: GradientTransformation,
     mask: Any | Callable[[Params], Any],
@@ -93,6 +95,7 @@ def masked(
     return GradientTransformationExtraArgs(init, update)
 
 
+@checked
 def freeze(mask: bool | Any) -> GradientTransformation:
     """Zero updates for the parameters that a mask picks.
 

@@ -11,7 +11,7 @@ import fx.numpy as jnp
 from fx import dtypes, lax
 from fx import tree as trees
 from fx.calls.jit import eval_shape
-from fx.errors import FxTypeError, FxValueError, ShapeError
+from fx.errors import FxTypeError, FxValueError, ShapeError, checked, public
 from fx.transforms.grad import value_and_grad
 from fx.transforms.mapping import vmap
 
@@ -48,6 +48,7 @@ class Accumulator:
     aggregate: Callable[[Any], Any]  # of results stacked along the first axis
 
 
+@public
 def reshape_batch_axis(tree: Any, microbatch_size: int, axis: int = 0) -> Any:
     """A batch axis as two: parts, and examples of a part.
 
@@ -123,6 +124,7 @@ def _accumulator(kind: AccumulationType | Accumulator, parts: int) -> Accumulato
     return kinds[kind]
 
 
+@checked
 def microbatch(
     fun: Callable[..., Any],
     argnums: int | Sequence[int],
@@ -219,6 +221,7 @@ def microbatch(
     return function
 
 
+@checked
 def micro_vmap(
     fun: Callable[..., Any],
     in_axes: int | Sequence[int | None] = 0,
@@ -286,6 +289,7 @@ class IndividualOutputs(NamedTuple):
     aux: Any
 
 
+@checked
 def micro_grad(
     fun: Callable[..., Any],
     has_aux: bool = False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from fx.errors import checked
 from fx.optim.accumulation import ema
 from fx.optim.base import (
     GradientTransformation,
@@ -23,6 +24,7 @@ class SnapshotState(NamedTuple):
     measurement: Any
 
 
+@checked
 def snapshot(measure_name: str, measure: Callable[[Updates], Any]) -> GradientTransformation:
     """Updates as they are; a measurement of them is kept in the state.
 
@@ -58,6 +60,7 @@ class MonitorState(NamedTuple):
     measure_states: Any
 
 
+@checked
 def monitor(
     measures: Mapping[str, Callable[[Updates], Any] | GradientTransformation],
 ) -> GradientTransformationExtraArgs:
@@ -100,6 +103,7 @@ def monitor(
     return GradientTransformationExtraArgs(init, update)
 
 
+@checked
 def measure_with_ema(
     measure: Callable[[Updates], Any],
     decay: Any,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import fx.numpy as jnp
 from fx import lax, tree
-from fx.errors import FxTypeError
+from fx.errors import FxTypeError, public
 from fx.optim.base import (
     GradientTransformation,
     GradientTransformationExtraArgs,
@@ -31,6 +31,7 @@ class ShouldSkipUpdateFunction(Protocol):
         ...
 
 
+@public
 def skip_not_finite(updates: Updates, gradient_step: Any, params: Params) -> tuple[Any, Any]:
     """Leaves out gradients with NaN or infinity, as `should_skip_update_fn` of `MultiSteps`.
 
@@ -54,6 +55,7 @@ def skip_not_finite(updates: Updates, gradient_step: Any, params: Params) -> tup
     return count > 0, {"should_skip": count > 0, "num_not_finite": count}
 
 
+@public
 def skip_large_updates(
     updates: Updates, gradient_step: Any, params: Params, max_squared_norm: Any
 ) -> tuple[Any, Any]:

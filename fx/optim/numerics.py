@@ -9,6 +9,7 @@ import numpy as np
 import fx.numpy as jnp
 from fx import dtypes
 from fx.core.array import Array
+from fx.errors import public
 from fx.lax.arguments import ArrayLike
 
 
@@ -69,6 +70,7 @@ def abs_sq(x: ArrayLike) -> Array:
     return x * x
 
 
+@public
 def safe_increment(count: ArrayLike) -> Array:
     """count + 1, but never past the largest number of its dtype.
 
@@ -93,6 +95,7 @@ def safe_increment(count: ArrayLike) -> Array:
     return jnp.where(count < top, count + 1, jnp.asarray(top, dtype=count.dtype))
 
 
+@public
 def safe_int32_increment(count: ArrayLike) -> Array:
     """`safe_increment` under its old name.
 
@@ -111,6 +114,7 @@ def safe_int32_increment(count: ArrayLike) -> Array:
     return safe_increment(count)
 
 
+@public
 def safe_norm(
     x: ArrayLike,
     min_norm: ArrayLike,
@@ -168,6 +172,7 @@ def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
     return jnp.sum(size**ord, axis=axis, keepdims=keepdims) ** (1 / ord)
 
 
+@public
 def safe_root_mean_squares(x: ArrayLike, min_rms: ArrayLike) -> Array:
     """max(√mean|x|², min_rms), whose derivative is 0 where the root is not above min_rms.
 

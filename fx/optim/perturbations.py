@@ -7,6 +7,7 @@ from typing import Any
 
 import fx.numpy as jnp
 from fx import lax, random, tree
+from fx.errors import checked
 from fx.optim.tree_utils.arithmetic import tree_sum
 from fx.optim.tree_utils.randomness import tree_random_like
 from fx.transforms.mapping import vmap
@@ -52,6 +53,7 @@ class Gumbel:
 _GUMBEL = Gumbel()
 
 
+@checked
 def make_perturbed_fun(
     fun: Callable[[Any], Any],
     num_samples: int = 1000,

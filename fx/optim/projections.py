@@ -8,7 +8,7 @@ import fx.numpy as jnp
 from fx import lax
 from fx import tree as trees
 from fx.calls.custom import custom_jvp
-from fx.errors import FxTypeError
+from fx.errors import FxTypeError, public
 from fx.optim.tree_utils.arithmetic import (
     tree_add_scale,
     tree_full_like,
@@ -18,6 +18,7 @@ from fx.optim.tree_utils.arithmetic import (
 )
 
 
+@public
 def projection_non_negative(tree: Any) -> Any:
     """The nearest numbers that are not negative: max(x, 0).
 
@@ -36,6 +37,7 @@ def projection_non_negative(tree: Any) -> Any:
     return trees.map(lambda x: jnp.maximum(x, 0), tree)
 
 
+@public
 def projection_box(tree: Any, lower: Any, upper: Any) -> Any:
     """The nearest numbers of intervals.
 
@@ -60,6 +62,7 @@ def projection_box(tree: Any, lower: Any, upper: Any) -> Any:
     return trees.map(jnp.clip, tree, *ends)
 
 
+@public
 def projection_hypercube(tree: Any, scale: Any = 1) -> Any:
     """The nearest numbers of [0, scale].
 
@@ -118,6 +121,7 @@ def _ravel(tree: Any) -> tuple[Any, Any]:
     return jnp.concatenate([jnp.ravel(x) for x in leaves]), unravel
 
 
+@public
 def projection_simplex(tree: Any, scale: Any = 1) -> Any:
     """The nearest numbers that are not negative and add up to scale.
 
@@ -141,6 +145,7 @@ def projection_simplex(tree: Any, scale: Any = 1) -> Any:
     return unravel(scale * _unit_simplex(values / scale))
 
 
+@public
 def projection_l1_sphere(tree: Any, scale: Any = 1) -> Any:
     """The nearest numbers whose sizes add up to scale.
 
@@ -161,6 +166,7 @@ def projection_l1_sphere(tree: Any, scale: Any = 1) -> Any:
     return trees.map(lambda x, size: jnp.sign(x) * size, tree, sizes)
 
 
+@public
 def projection_l1_ball(tree: Any, scale: Any = 1) -> Any:
     """The nearest numbers whose sizes add up to scale at most.
 
@@ -185,6 +191,7 @@ def projection_l1_ball(tree: Any, scale: Any = 1) -> Any:
     )
 
 
+@public
 def projection_l2_sphere(tree: Any, scale: Any = 1) -> Any:
     """The nearest point whose norm is scale.
 
@@ -204,6 +211,7 @@ def projection_l2_sphere(tree: Any, scale: Any = 1) -> Any:
     return tree_scale(scale / tree_norm(tree), tree)
 
 
+@public
 def projection_l2_ball(tree: Any, scale: Any = 1) -> Any:
     """The nearest point whose norm is scale at most.
 
@@ -224,6 +232,7 @@ def projection_l2_ball(tree: Any, scale: Any = 1) -> Any:
     return tree_scale(scale / jnp.sqrt(jnp.maximum(square, scale**2)), tree)
 
 
+@public
 def projection_linf_ball(tree: Any, scale: Any = 1) -> Any:
     """The nearest numbers of [−scale, scale].
 
@@ -243,6 +252,7 @@ def projection_linf_ball(tree: Any, scale: Any = 1) -> Any:
     return projection_box(tree, tree_full_like(tree, -scale), tree_full_like(tree, scale))
 
 
+@public
 def projection_vector(x: Any, a: Any) -> Any:
     """The nearest multiple of a vector.
 
@@ -262,6 +272,7 @@ def projection_vector(x: Any, a: Any) -> Any:
     return tree_scale(tree_vdot(x, a) / tree_vdot(a, a), a)
 
 
+@public
 def projection_hyperplane(x: Any, a: Any, b: Any) -> Any:
     """The nearest point y with ⟨a, y⟩ = b.
 
@@ -282,6 +293,7 @@ def projection_hyperplane(x: Any, a: Any, b: Any) -> Any:
     return tree_add_scale(x, (b - tree_vdot(x, a)) / tree_vdot(a, a), a)
 
 
+@public
 def projection_halfspace(x: Any, a: Any, b: Any) -> Any:
     """The nearest point y with ⟨a, y⟩ ≤ b.
 

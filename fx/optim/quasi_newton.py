@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import fx.numpy as jnp
 from fx import dtypes, lax, tree
-from fx.errors import FxValueError
+from fx.errors import FxValueError, checked
 from fx.optim.base import (
     GradientTransformation,
     GradientTransformationExtraArgs,
@@ -46,6 +46,7 @@ def _inner(x: Any, y: Any) -> Any:
     return tree_real(tree_vdot(x, y))
 
 
+@checked
 def scale_by_lbfgs(
     memory_size: int = 10, scale_init_precond: bool = True
 ) -> GradientTransformation:
@@ -158,6 +159,7 @@ def _precondition(
 _ZOOM = scale_by_zoom_linesearch(max_linesearch_steps=20, initial_guess_strategy="one")
 
 
+@checked
 def lbfgs(
     learning_rate: ScalarOrSchedule | None = None,
     memory_size: int = 10,

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import fx.numpy as jnp
 from fx import lax, tree
+from fx.errors import checked
 from fx.optim.adam import plus
 from fx.optim.base import GradientTransformation, Params, Updates
 from fx.optim.numerics import abs_sq, safe_increment, widened
@@ -37,6 +38,7 @@ class ScaleByRssState(NamedTuple):
     sum_of_squares: Any
 
 
+@checked
 def scale_by_rss(initial_accumulator_value: Any = 0.1, eps: Any = 1e-7) -> GradientTransformation:
     """Updates divided by the root of the sum of the squares of all updates so far.
 
@@ -93,6 +95,7 @@ def _inverse_root(v: Any, eps: Any, eps_in_sqrt: bool) -> Any:
     return 1 / plus(jnp.sqrt(v), eps)
 
 
+@checked
 def scale_by_rms(
     decay: Any = 0.9,
     eps: Any = 1e-8,
@@ -159,6 +162,7 @@ class ScaleByRStdDevWithCountState(NamedTuple):
     nu: Any
 
 
+@checked
 def scale_by_stddev(
     decay: Any = 0.9,
     eps: Any = 1e-8,
@@ -222,6 +226,7 @@ class ScaleByAdaDeltaState(NamedTuple):
     e_x: Any
 
 
+@checked
 def scale_by_adadelta(rho: Any = 0.9, eps: Any = 1e-6) -> GradientTransformation:
     """Updates over their root mean square, times the root mean square of past results.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 import fx.numpy as jnp
 from fx import tree
+from fx.errors import checked
 from fx.optim.base import (
     EmptyState,
     GradientTransformation,
@@ -39,6 +40,7 @@ def step_count() -> Any:
     return jnp.zeros((), jnp.int32)
 
 
+@checked
 def scale(step_size: Any) -> GradientTransformation:
     """step_size · updates.
 
@@ -68,6 +70,7 @@ class ScaleByScheduleState(NamedTuple):
     count: Any
 
 
+@checked
 def scale_by_schedule(step_size_fn: Schedule) -> GradientTransformation:
     """step_size_fn(steps done) · updates.
 
@@ -98,6 +101,7 @@ def scale_by_schedule(step_size_fn: Schedule) -> GradientTransformation:
     return GradientTransformation(init, update)
 
 
+@checked
 def scale_by_learning_rate(
     learning_rate: ScalarOrSchedule | None = None, *, flip_sign: bool = True
 ) -> GradientTransformation:
@@ -126,6 +130,7 @@ def scale_by_learning_rate(
     return scale(sign * learning_rate)
 
 
+@checked
 def scale_by_sign() -> GradientTransformation:
     """The sign of each update: −1, 0 or 1.
 
@@ -142,6 +147,7 @@ def scale_by_sign() -> GradientTransformation:
     return stateless_with_tree_map(lambda g, p: jnp.sign(g))
 
 
+@checked
 def scale_by_param_block_norm(min_scale: Any = 1e-3) -> GradientTransformation:
     """Each array's updates times the norm of its parameters.
 
@@ -166,6 +172,7 @@ def scale_by_param_block_norm(min_scale: Any = 1e-3) -> GradientTransformation:
     return GradientTransformation(init_empty_state, update)
 
 
+@checked
 def scale_by_param_block_rms(min_scale: Any = 1e-3) -> GradientTransformation:
     """Each array's updates times the root mean square of its parameters.
 
@@ -198,6 +205,7 @@ def _wide(dtype: Any) -> Any:
     return square_dtype(dtype) if dtype == np.float16 else dtype
 
 
+@checked
 def scale_by_trust_ratio(
     min_norm: Any = 0.0, trust_coefficient: Any = 1.0, eps: Any = 0.0
 ) -> GradientTransformation:
@@ -237,6 +245,7 @@ def scale_by_trust_ratio(
     return GradientTransformation(init_empty_state, update)
 
 
+@checked
 def normalize_by_update_norm(scale_factor: Any = 1.0, eps: Any = 1e-6) -> GradientTransformation:
     """All updates scaled to the norm scale_factor together.
 
@@ -262,6 +271,7 @@ def normalize_by_update_norm(scale_factor: Any = 1.0, eps: Any = 1e-6) -> Gradie
     return GradientTransformation(init_empty_state, update)
 
 
+@checked
 def centralize() -> GradientTransformation:
     """Updates without their mean over all axes but the first; vectors stay as they are.
 

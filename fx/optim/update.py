@@ -6,6 +6,7 @@ from typing import Any
 
 import fx.numpy as jnp
 from fx import lax, tree
+from fx.errors import public
 from fx.optim.base import Params, Updates
 
 
@@ -13,6 +14,7 @@ def _is_none(x: Any) -> bool:
     return x is None
 
 
+@public
 def apply_updates(params: Params, updates: Updates) -> Params:
     """params + updates, each in the dtype of its parameter.
 
@@ -40,6 +42,7 @@ def apply_updates(params: Params, updates: Updates) -> Params:
     return tree.map(step, params, updates, is_leaf=_is_none)
 
 
+@public
 def incremental_update(new_tensors: Params, old_tensors: Params, step_size: Any) -> Params:
     """step_size · new + (1 − step_size) · old: a moving average, as of a target network.
 
@@ -66,6 +69,7 @@ def incremental_update(new_tensors: Params, old_tensors: Params, step_size: Any)
     return tree.map(mix, new_tensors, old_tensors, is_leaf=_is_none)
 
 
+@public
 def periodic_update(
     new_tensors: Params, old_tensors: Params, steps: Any, update_period: int
 ) -> Params:

@@ -10,6 +10,7 @@ import fx.numpy as jnp
 from fx import lax, random, tree
 from fx.calls.custom import custom_jvp
 from fx.core.array import Array
+from fx.errors import public
 
 
 @custom_jvp
@@ -23,6 +24,7 @@ def _(primals: Any, tangents: Any) -> Any:
     return x, jnp.asarray(scale, dtype=t.dtype) * t
 
 
+@public
 def scale_gradient(inputs: Any, scale: float) -> Any:
     """The inputs as they are, whose derivatives are multiplied by scale.
 
@@ -94,6 +96,7 @@ class MultiNormalDiagFromLogScale:
         return [self._mean, self._log_scale]
 
 
+@public
 def multi_normal(loc: Any, log_scale: Any) -> MultiNormalDiagFromLogScale:
     """Independent normal numbers of given means and logarithms of standard deviations.
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import fx.numpy as jnp
 from fx import random, tree
-from fx.errors import FxTypeError
+from fx.errors import FxTypeError, checked, public
 from fx.optim.base import (
     EmptyState,
     GradientTransformation,
@@ -57,6 +57,7 @@ def _add_penalty(name: str, strength: ScalarOrSchedule, mask: Any, gradient: Any
     return tx if mask is None else masked(tx, mask)
 
 
+@checked
 def add_decayed_weights(
     weight_decay: ScalarOrSchedule = 0.0, mask: MaskOrFn | None = None
 ) -> GradientTransformation:
@@ -85,6 +86,7 @@ def add_decayed_weights(
     return _add_penalty("add_decayed_weights", weight_decay, mask, lambda p: p)
 
 
+@checked
 def add_l1_penalty(
     strength: ScalarOrSchedule = 0.0, mask: MaskOrFn | None = None
 ) -> GradientTransformation:
@@ -119,6 +121,7 @@ def _sum_over(params: Params, mask: Any, f: Any) -> Any:
     return tree.reduce(operator.add, tree.map(lambda p: jnp.sum(f(p)), chosen), 0.0)
 
 
+@public
 def l1_penalty(params: Params, strength: Any = 1.0, mask: MaskOrFn | None = None) -> Any:
     """strength · ‖parameters‖₁, to add to a loss.
 
@@ -146,6 +149,7 @@ def l1_penalty(params: Params, strength: Any = 1.0, mask: MaskOrFn | None = None
     return strength * _sum_over(params, mask, jnp.abs)
 
 
+@public
 def l2_penalty(params: Params, strength: Any = 1.0, mask: MaskOrFn | None = None) -> Any:
     """½ strength · ‖parameters‖², to add to a loss; its gradient is strength · parameters.
 
@@ -185,6 +189,7 @@ def as_key(name: str, key: Any, seed: int | None) -> Any:
     return random.key(value) if isinstance(value, int) else value
 
 
+@checked
 def add_noise(
     eta: Any, gamma: Any, key: Any = None, *, seed: int | None = None
 ) -> GradientTransformation:
@@ -229,6 +234,7 @@ def add_noise(
     return GradientTransformation(init, update)
 
 
+@checked
 def keep_params_nonnegative() -> GradientTransformation:
     """Updates that leave no parameter negative: one that would become so becomes 0.
 
@@ -257,6 +263,7 @@ class ZeroNansState(NamedTuple):
     found_nan: Any
 
 
+@checked
 def zero_nans() -> GradientTransformation:
     """Updates with 0 in place of NaN.
 

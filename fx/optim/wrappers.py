@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import fx.numpy as jnp
 from fx import lax, tree
-from fx.errors import FxTypeError, FxValueError
+from fx.errors import FxTypeError, FxValueError, checked
 from fx.optim.base import (
     GradientTransformation,
     GradientTransformationExtraArgs,
@@ -58,6 +58,7 @@ class ApplyIfFiniteState(NamedTuple):
     inner_state: Any
 
 
+@checked
 def apply_if_finite(
     inner: GradientTransformation, max_consecutive_errors: int
 ) -> GradientTransformationExtraArgs:
@@ -103,6 +104,7 @@ class ConditionallyTransformState(NamedTuple):
     step: Any
 
 
+@checked
 def conditionally_transform(
     inner: GradientTransformation,
     should_transform_fn: ConditionFn,
@@ -146,6 +148,7 @@ class ConditionallyMaskState(NamedTuple):
     inner_state: Any
 
 
+@checked
 def conditionally_mask(
     inner: GradientTransformation,
     should_transform_fn: ConditionFn,
@@ -182,6 +185,7 @@ def conditionally_mask(
     return GradientTransformationExtraArgs(init, update)
 
 
+@checked
 def flatten(inner: GradientTransformation) -> GradientTransformationExtraArgs:
     """A transformation on all parameters as one vector: fewer, larger operations.
 
@@ -223,6 +227,7 @@ def flatten(inner: GradientTransformation) -> GradientTransformationExtraArgs:
     return GradientTransformationExtraArgs(init, update)
 
 
+@checked
 def selective_transform(
     optimizer: GradientTransformation, *, freeze_mask: Any
 ) -> GradientTransformation:
@@ -278,6 +283,7 @@ class LookaheadState(NamedTuple):
     steps_since_sync: Any
 
 
+@checked
 def lookahead(
     fast_optimizer: GradientTransformation,
     sync_period: int,

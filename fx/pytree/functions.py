@@ -6,8 +6,8 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from fx.errors import TreeError
-from fx.pytree.keys import KeyEntry, KeyPath
+from fx.errors import FxTypeError, TreeError
+from fx.pytree.keys import KeyEntry, KeyPath, keystr
 from fx.pytree.mismatch import equality_errors_pytreedef, match_prefix, mismatch
 from fx.pytree.nodes import TUPLE, Node, find_node
 from fx.pytree.treedef import IsLeaf, PyTreeDef, flatten, flatten_with_path, make
@@ -209,7 +209,13 @@ def tree_all(tree: Any, *, is_leaf: IsLeaf = None) -> bool:
     >>> tree_all({"a": True, "b": (True, None)})
     True
     """
-    return all(tree_leaves(tree, is_leaf))
+    for path, leaf in tree_flatten_with_path(tree, is_leaf)[0]:
+        try:
+            if not leaf:
+                return False
+        except ValueError as error:  # an ndarray of several elements
+            raise FxTypeError(f"tree.all: the leaf tree{keystr(path)}: {error}") from None
+    return True
 
 
 # ---------------------------------------------------------------------------------------------

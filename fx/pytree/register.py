@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from fx.errors import FxTypeError, TreeError
 from fx.pytree.nodes import CustomNode, DataclassNode, brief, register
+from fx.signatures import shown
 
 T = TypeVar("T", bound=type)
 
@@ -80,6 +81,15 @@ def register_pytree_with_keys(
     register_pytree_node(nodetype, flatten_func or without_keys, unflatten_func, flatten_with_keys)
 
 
+def _has_methods(cls: Any, name: str, *methods: str) -> None:
+    missing = [m for m in methods if not callable(getattr(cls, m, None))]
+    if not isinstance(cls, type) or missing:
+        raise FxTypeError(
+            f"tree_util.{name} expects a class with the methods {' and '.join(methods)}, got "
+            f"{shown(cls)}."
+        )
+
+
 def register_pytree_node_class(cls: T) -> T:
     """Class decorator: register a class by its methods `tree_flatten` and `tree_unflatten`.
 
@@ -95,6 +105,7 @@ def register_pytree_node_class(cls: T) -> T:
     ...     def tree_unflatten(cls, scale, children):
     ...         return cls(*children, scale)
     """
+    _has_methods(cls, "register_pytree_node_class", "tree_flatten", "tree_unflatten")
     register_pytree_node(cls, operator.methodcaller("tree_flatten"), cls.tree_unflatten)  # type: ignore[attr-defined]
     return cls
 
@@ -104,6 +115,7 @@ def register_pytree_with_keys_class(cls: T) -> T:
 
     A method `tree_flatten` is used where keys are not needed, if there is one.
     """
+    _has_methods(cls, "register_pytree_with_keys_class", "tree_flatten_with_keys", "tree_unflatten")
     flatten = operator.methodcaller("tree_flatten") if hasattr(cls, "tree_flatten") else None
     register_pytree_with_keys(
         cls,
@@ -235,6 +247,8 @@ class Partial(functools.partial):
     """
 
     def __new__(cls, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Partial:
+        if not callable(func):
+            raise FxTypeError(f"tree_util.Partial expects a function, got {shown(func)}.")
         if isinstance(func, functools.partial):
             func = _HiddenPartial(func)
         return super().__new__(cls, func, *args, **kwargs)

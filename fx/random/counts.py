@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fx.core.array import Array
+from fx.core.array import Array, to_array
 from fx.core.primitive import P, lit
 from fx.errors import FxValueError, public
 from fx.lax.arguments import broadcast
@@ -55,7 +55,7 @@ def poisson(
     """
     key = single_key("poisson", key)
     kind = int_dtype("poisson", dtype)
-    size = sample_shape("poisson", shape, np.shape(lam))
+    size = sample_shape("poisson", shape, to_array(lam, "random.poisson").shape)
     counts = P.random_poisson(key, parameter("poisson", "lam", lam, _FLOAT32, size))
     return P.convert_element_type(counts, new_dtype=kind)
 

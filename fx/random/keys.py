@@ -13,9 +13,9 @@ import numpy as np
 
 from fx import dtypes
 from fx.config import config
-from fx.core.array import Array, FxOverflowError, to_array
+from fx.core.array import Array, to_array
 from fx.core.primitive import P
-from fx.errors import FxTypeError, FxValueError, public
+from fx.errors import FxOverflowError, FxTypeError, FxValueError, public
 from fx.lax.arguments import integer, shape_tuple
 from fx.random.arguments import ArrayLike, one_key, typed_keys
 
@@ -26,7 +26,9 @@ def _check_impl(name: str, impl: Any, dtype: Any = None) -> None:
     if impl is not None and dtype is not None:
         raise FxValueError(f"random.{name}: give impl or dtype, not both.")
     given = dtype if impl is None else impl
-    if given is None or given is dtypes.key_dtype or given in (_NAME, "fry"):
+    if given is None or given is dtypes.key_dtype:
+        return
+    if isinstance(given, str) and given in (_NAME, "fry"):
         return
     raise FxValueError(
         f"random.{name}: the random number generator of fx is {_NAME!r}, got {given!r}. "

@@ -294,7 +294,7 @@ def svdvals(x: Any, /) -> Array:
 
 
 @public
-def cond(x: Any, p: Any = None) -> Array:
+def cond(x: Any, p: float | str | None = None) -> Array:
     """Condition numbers: how much a x magnifies relative errors.
 
     Args:

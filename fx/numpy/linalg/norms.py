@@ -20,6 +20,7 @@ from fx.numpy.reductions import kept
 from fx.ops.reduce import accumulator
 
 Axis = int | tuple[int, ...] | None
+Order = float | str | None
 
 
 def _safe_root(total: Any, power: float = 2) -> Any:
@@ -110,7 +111,7 @@ def _norm(x: Any, order: Any, axes: tuple[int, ...], keepdims: bool, name: str, 
 
 
 @public
-def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Array:
+def norm(x: Any, ord: Order = None, axis: Axis = None, keepdims: bool = False) -> Array:
     """Norm of vectors or matrices.
 
     Args:
@@ -152,7 +153,7 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
 
 
 @public
-def vector_norm(x: Any, /, *, axis: Axis = None, keepdims: bool = False, ord: Any = 2) -> Array:
+def vector_norm(x: Any, /, *, axis: Axis = None, keepdims: bool = False, ord: Order = 2) -> Array:
     """Norm of the elements of an array, as one vector or along axes.
 
     Args:
@@ -178,7 +179,7 @@ def vector_norm(x: Any, /, *, axis: Axis = None, keepdims: bool = False, ord: An
 
 
 @public
-def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Array:
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Order = "fro") -> Array:
     """Norm of the matrices in the last two axes.
 
     Args:

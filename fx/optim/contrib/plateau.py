@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import fx.numpy as jnp
-from fx.errors import FxTypeError, FxValueError
+from fx.errors import FxTypeError, FxValueError, checked
 from fx.optim.base import GradientTransformationExtraArgs, Params, Updates
 from fx.optim.numerics import safe_increment
 from fx.optim.scaling import step_count
@@ -24,6 +24,7 @@ class ReduceLROnPlateauState(NamedTuple):
     avg_value: Any
 
 
+@checked
 def reduce_on_plateau(
     factor: float = 0.1,
     patience: int = 10,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from fx import random, tree
+from fx.errors import checked
 from fx.optim.accumulation import trace
 from fx.optim.base import (
     GradientTransformation,
@@ -25,6 +26,7 @@ class DifferentiallyPrivateAggregateState(NamedTuple):
     rng_key: Any
 
 
+@checked
 def differentially_private_aggregate(
     l2_norm_clip: float, noise_multiplier: float, key: Any = None, *, seed: int | None = None
 ) -> GradientTransformation:
@@ -72,6 +74,7 @@ def differentially_private_aggregate(
     return GradientTransformation(init, update)
 
 
+@checked
 def dpsgd(
     learning_rate: ScalarOrSchedule,
     l2_norm_clip: float,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import fx.numpy as jnp
 from fx import lax, tree
-from fx.errors import FxTypeError, FxValueError
+from fx.errors import FxTypeError, FxValueError, checked
 from fx.optim.base import (
     EmptyState,
     GradientTransformation,
@@ -25,6 +25,7 @@ from fx.optim.update import apply_updates
 NormalizeState = EmptyState
 
 
+@checked
 def normalize() -> GradientTransformation:
     """All updates divided by their norm together.
 
@@ -55,6 +56,7 @@ class SAMState(NamedTuple):
     cache: Any
 
 
+@checked
 def sam(
     optimizer: GradientTransformation,
     adv_optimizer: GradientTransformation,

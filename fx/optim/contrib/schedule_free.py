@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import fx.numpy as jnp
 from fx import tree
-from fx.errors import FxTypeError
+from fx.errors import FxTypeError, checked, public
 from fx.optim.base import (
     GradientTransformation,
     GradientTransformationExtraArgs,
@@ -43,6 +43,7 @@ def _average(params: Params, z: Params, b1: Any) -> Params:
     return tree.map(lambda y, zi: (y - (1 - scalar(b1, y)) * zi) / scalar(b1, y), params, z)
 
 
+@public
 def schedule_free_eval_params(state: Any, params: Params) -> Params:
     """The averaged parameters, which are to be evaluated.
 
@@ -73,6 +74,7 @@ def schedule_free_eval_params(state: Any, params: Params) -> Params:
     return _average(params, state.z, state.b1)
 
 
+@checked
 def schedule_free(
     base_optimizer: GradientTransformation,
     learning_rate: ScalarOrSchedule,
@@ -154,6 +156,7 @@ def _warm(learning_rate: float, warmup_steps: int | None) -> ScalarOrSchedule:
     return warmup_constant_schedule(0, learning_rate, warmup_steps)
 
 
+@checked
 def schedule_free_sgd(
     learning_rate: float = 1.0,
     warmup_steps: int | None = None,
@@ -191,6 +194,7 @@ def schedule_free_sgd(
     return schedule_free(optimizer, rate, b1, weight_lr_power, state_dtype)
 
 
+@checked
 def schedule_free_adamw(
     learning_rate: float = 0.0025,
     warmup_steps: int | None = None,

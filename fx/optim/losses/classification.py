@@ -6,12 +6,13 @@ from typing import Any
 
 import fx.numpy as jnp
 from fx.core.array import Array, to_array
-from fx.errors import FxTypeError, ShapeError
+from fx.errors import FxTypeError, ShapeError, public
 from fx.lax.arguments import ArrayLike, canonical_axes, canonical_axis
 from fx.nn import log_sigmoid, log_softmax, logsumexp, softmax, softplus
 from fx.optim.losses.arguments import floating, integers
 
 
+@public
 def sigmoid_binary_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
     """−log of the probability of a binary label, number by number.
 
@@ -38,6 +39,7 @@ def sigmoid_binary_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
     return softplus(x) - y * x
 
 
+@public
 def softmax_cross_entropy(
     logits: ArrayLike, labels: ArrayLike, axis: Any = -1, where: ArrayLike | None = None
 ) -> Array:
@@ -71,6 +73,7 @@ def softmax_cross_entropy(
     return -jnp.sum(labels * log_p, axis=axis, where=where)
 
 
+@public
 def safe_softmax_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
     """`softmax_cross_entropy` over the last axis, where labels of 0 may meet logits of −∞.
 
@@ -99,6 +102,7 @@ def safe_softmax_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
     return -jnp.sum(jnp.where(used, terms, 0), axis=-1)
 
 
+@public
 def softmax_cross_entropy_with_integer_labels(
     logits: ArrayLike, labels: ArrayLike, axis: Any = -1, where: ArrayLike | None = None
 ) -> Array:
@@ -151,6 +155,7 @@ def softmax_cross_entropy_with_integer_labels(
     return loss if where is None else jnp.where(jnp.any(where, axis), loss, 0)
 
 
+@public
 def poly_loss_cross_entropy(
     logits: ArrayLike,
     labels: ArrayLike,
@@ -190,6 +195,7 @@ def poly_loss_cross_entropy(
     return softmax_cross_entropy(x, y, axis, where) + epsilon * missed
 
 
+@public
 def sigmoid_focal_loss(
     logits: ArrayLike, labels: ArrayLike, *, alpha: Any = None, gamma: Any = 2.0
 ) -> Array:

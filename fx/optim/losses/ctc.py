@@ -7,12 +7,13 @@ from typing import Any
 import fx.numpy as jnp
 from fx import lax
 from fx.core.array import Array
-from fx.errors import ShapeError
+from fx.errors import ShapeError, public
 from fx.lax.arguments import ArrayLike
 from fx.nn import log_softmax, one_hot
 from fx.optim.losses.arguments import floating, integers
 
 
+@public
 def ctc_loss_with_forward_probs(
     logits: ArrayLike,
     logit_paddings: ArrayLike,
@@ -99,6 +100,7 @@ def ctc_loss_with_forward_probs(
     return losses, blank, emit
 
 
+@public
 def ctc_loss(
     logits: ArrayLike,
     logit_paddings: ArrayLike,

@@ -6,10 +6,12 @@ from typing import Any
 
 import fx.numpy as jnp
 from fx.core.array import Array
+from fx.errors import public
 from fx.lax.arguments import ArrayLike
 from fx.optim.losses.arguments import floating
 
 
+@public
 def kl_divergence(
     log_predictions: ArrayLike, targets: ArrayLike, axis: Any = -1, where: ArrayLike | None = None
 ) -> Array:
@@ -42,6 +44,7 @@ def kl_divergence(
     return jnp.sum(q * (log_q - log_p), axis=axis, where=where)
 
 
+@public
 def kl_divergence_with_log_targets(
     log_predictions: ArrayLike,
     log_targets: ArrayLike,
@@ -75,6 +78,7 @@ def kl_divergence_with_log_targets(
     return jnp.sum(jnp.exp(log_q) * (log_q - log_p), axis=axis, where=where)
 
 
+@public
 def generalized_kl_divergence(
     log_predictions: ArrayLike, targets: ArrayLike, axis: Any = -1, where: ArrayLike | None = None
 ) -> Array:
@@ -103,6 +107,7 @@ def generalized_kl_divergence(
     return divergence + jnp.sum(excess, axis=axis, where=where)
 
 
+@public
 def convex_kl_divergence(
     log_predictions: ArrayLike, targets: ArrayLike, axis: Any = -1, where: ArrayLike | None = None
 ) -> Array:
@@ -126,6 +131,7 @@ def convex_kl_divergence(
     return generalized_kl_divergence(log_predictions, targets, axis, where)
 
 
+@public
 def smooth_labels(
     labels: ArrayLike, alpha: Any, *, axis: Any = -1, where: ArrayLike | None = None
 ) -> Array:

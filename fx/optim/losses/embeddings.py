@@ -8,13 +8,14 @@ from typing import Any
 import fx.numpy as jnp
 from fx import dtypes
 from fx.core.array import Array, to_array
-from fx.errors import ShapeError
+from fx.errors import ShapeError, public
 from fx.lax.arguments import ArrayLike
 from fx.nn import log_softmax, logsumexp
 from fx.optim.losses.arguments import floating
 from fx.optim.losses.regression import cosine_similarity
 
 
+@public
 def ntxent(embeddings: ArrayLike, labels: ArrayLike, temperature: Any = 0.07) -> Array:
     """The normalized, temperature-scaled cross entropy of pairs of equal labels.
 
@@ -56,6 +57,7 @@ def ntxent(embeddings: ArrayLike, labels: ArrayLike, temperature: Any = 0.07) ->
     return jnp.sum(jnp.where(pairs, losses, 0)) / jnp.sum(pairs)
 
 
+@public
 def triplet_margin_loss(
     anchors: ArrayLike,
     positives: ArrayLike,
@@ -103,6 +105,7 @@ def triplet_margin_loss(
     return jnp.maximum(gap, 0)
 
 
+@public
 def ranking_softmax_loss(
     logits: ArrayLike,
     labels: ArrayLike,

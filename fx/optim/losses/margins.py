@@ -7,6 +7,7 @@ from typing import Any
 
 import fx.numpy as jnp
 from fx.core.array import Array, to_array
+from fx.errors import checked, public
 from fx.lax.arguments import ArrayLike
 from fx.nn import one_hot, sparse_plus
 from fx.optim.losses.arguments import same_shape
@@ -14,6 +15,7 @@ from fx.optim.projections import projection_simplex
 from fx.transforms.mapping import vmap
 
 
+@public
 def hinge_loss(predictor_outputs: ArrayLike, targets: ArrayLike) -> Array:
     """max(0, 1 − output · target), number by number.
 
@@ -35,6 +37,7 @@ def hinge_loss(predictor_outputs: ArrayLike, targets: ArrayLike) -> Array:
     return jnp.maximum(0, 1 - to_array(predictor_outputs) * targets)
 
 
+@public
 def perceptron_loss(predictor_outputs: ArrayLike, targets: ArrayLike) -> Array:
     """max(0, −output · target), number by number.
 
@@ -62,6 +65,7 @@ def perceptron_loss(predictor_outputs: ArrayLike, targets: ArrayLike) -> Array:
     return jnp.maximum(0, -x * y)
 
 
+@public
 def sparsemax_loss(logits: ArrayLike, labels: ArrayLike) -> Array:
     """The binary loss of sparsemax, 0 for predictions that are clear.
 
@@ -84,6 +88,7 @@ def sparsemax_loss(logits: ArrayLike, labels: ArrayLike) -> Array:
     return sparse_plus(jnp.where(to_array(labels), -x, x))
 
 
+@public
 def multiclass_hinge_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
     """The largest score of a wrong class plus 1, or the label's score, minus the label's score.
 
@@ -108,6 +113,7 @@ def multiclass_hinge_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
     return jnp.max(x + 1 - label, axis=-1) - jnp.sum(x * label, axis=-1)
 
 
+@public
 def multiclass_perceptron_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
     """The largest score minus the label's score.
 
@@ -131,6 +137,7 @@ def multiclass_perceptron_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
     return jnp.max(x, axis=-1) - jnp.sum(x * label, axis=-1)
 
 
+@public
 def multiclass_sparsemax_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
     """The loss of the projection of scores on the simplex (sparsemax).
 
@@ -159,6 +166,7 @@ def multiclass_sparsemax_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
     return vmap(one)(to_array(scores), to_array(labels))
 
 
+@checked
 def make_fenchel_young_loss(max_fun: Callable[..., Any]) -> Callable[..., Any]:
     """The loss max_fun(scores) − ⟨targets, scores⟩ of a generalized maximum.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import fx.numpy as jnp
 from fx.core.array import Array, to_array
+from fx.errors import public
 from fx.lax.arguments import ArrayLike
 from fx.nn import softplus
 from fx.optim.losses.arguments import floating, same_shape
@@ -22,6 +23,7 @@ def _errors(name: str, predictions: Any, targets: Any, shapes: bool = False) -> 
     return x - y
 
 
+@public
 def squared_error(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     """(prediction − target)², number by number.
 
@@ -46,6 +48,7 @@ def squared_error(predictions: ArrayLike, targets: ArrayLike | None = None) -> A
     return errors * errors
 
 
+@public
 def l2_loss(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     """½ (prediction − target)², number by number, whose gradient is the error.
 
@@ -72,6 +75,7 @@ def l2_loss(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     return 0.5 * (errors * errors)
 
 
+@public
 def huber_loss(
     predictions: ArrayLike, targets: ArrayLike | None = None, *, delta: float = 1.0
 ) -> Array:
@@ -101,6 +105,7 @@ def huber_loss(
     return 0.5 * (curved * curved) + delta * (size - curved)
 
 
+@public
 def log_cosh(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     """log(cosh(error)): about ½ error² for small errors and |error| − log 2 for large ones.
 
@@ -126,6 +131,7 @@ def log_cosh(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     return errors + softplus(-2 * errors) - math.log(2)
 
 
+@public
 def cosine_similarity(
     predictions: ArrayLike,
     targets: ArrayLike,
@@ -165,6 +171,7 @@ def cosine_similarity(
     return jnp.sum(unit(x) * unit(y), axis=axis, where=where)
 
 
+@public
 def cosine_distance(
     predictions: ArrayLike,
     targets: ArrayLike,

@@ -6,12 +6,13 @@ from typing import Any
 
 import fx.numpy as jnp
 from fx.core.array import Array, to_array
-from fx.errors import FxValueError
+from fx.errors import FxValueError, public
 from fx.lax.arguments import ArrayLike
 from fx.nn import sigmoid, softmax
 from fx.optim.losses.arguments import same_shape
 
 
+@public
 def dice_loss(
     predictions: ArrayLike,
     targets: ArrayLike,
@@ -85,6 +86,7 @@ def dice_loss(
     return reductions[reduction](loss, axis=-1)
 
 
+@public
 def multiclass_generalized_dice_loss(
     predictions: ArrayLike,
     targets: ArrayLike,
@@ -135,6 +137,7 @@ def multiclass_generalized_dice_loss(
     )
 
 
+@public
 def binary_dice_loss(
     predictions: ArrayLike,
     targets: ArrayLike,

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import fx.numpy as jnp
-from fx.errors import FxValueError
+from fx.errors import FxValueError, checked
 from fx.optim.base import Schedule
 
 
+@checked
 def constant_schedule(value: Any) -> Schedule:
     """The same value at every step.
 
@@ -28,6 +29,7 @@ def constant_schedule(value: Any) -> Schedule:
     return lambda count: value
 
 
+@checked
 def polynomial_schedule(
     init_value: Any, end_value: Any, power: Any, transition_steps: int, transition_begin: int = 0
 ) -> Schedule:
@@ -61,6 +63,7 @@ def polynomial_schedule(
     return schedule
 
 
+@checked
 def linear_schedule(
     init_value: Any, end_value: Any, transition_steps: int, transition_begin: int = 0
 ) -> Schedule:
@@ -85,6 +88,7 @@ def linear_schedule(
     return polynomial_schedule(init_value, end_value, 1, transition_steps, transition_begin)
 
 
+@checked
 def exponential_decay(
     init_value: Any,
     transition_steps: int,
@@ -132,6 +136,7 @@ def exponential_decay(
     return schedule
 
 
+@checked
 def cosine_decay_schedule(
     init_value: Any, decay_steps: int, alpha: Any = 0.0, exponent: Any = 1.0
 ) -> Schedule:
@@ -171,6 +176,7 @@ def cosine_decay_schedule(
     return schedule
 
 
+@checked
 def piecewise_constant_schedule(
     init_value: Any, boundaries_and_scales: Mapping[int, Any] | None = None
 ) -> Schedule:
@@ -205,6 +211,7 @@ def piecewise_constant_schedule(
     return schedule
 
 
+@checked
 def piecewise_interpolate_schedule(
     interpolate_type: str, init_value: Any, boundaries_and_scales: Mapping[int, Any] | None = None
 ) -> Schedule:

@@ -13,7 +13,7 @@ import fx.numpy as jnp
 from fx import dtypes
 from fx.core.array import Array
 from fx.core.trace import Tracer
-from fx.errors import FxValueError
+from fx.errors import FxValueError, checked
 from fx.optim.base import (
     GradientTransformation,
     GradientTransformationExtraArgs,
@@ -98,6 +98,7 @@ class InjectStatefulHyperparamsState(NamedTuple):
     inner_state: Any
 
 
+@checked
 def inject_hyperparams(
     inner_factory: Callable[..., GradientTransformation],
     static_args: str | Iterable[str] = (),
@@ -180,6 +181,7 @@ def inject_hyperparams(
     return factory
 
 
+@checked
 def inject_stateful_hyperparams(
     inner_factory: Callable[..., GradientTransformation],
     static_args: str | Iterable[str] = (),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import fx.numpy as jnp
-from fx.errors import FxValueError
+from fx.errors import FxValueError, checked
 from fx.optim.base import Schedule
 from fx.optim.schedules.basic import (
     cosine_decay_schedule,
@@ -16,6 +16,7 @@ from fx.optim.schedules.basic import (
 )
 
 
+@checked
 def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> Schedule:
     """One schedule after the other; each counts from its own first step.
 
@@ -52,6 +53,7 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> 
     return schedule
 
 
+@checked
 def warmup_constant_schedule(init_value: Any, peak_value: Any, warmup_steps: int) -> Schedule:
     """A line up to the peak, then the peak.
 
@@ -72,6 +74,7 @@ def warmup_constant_schedule(init_value: Any, peak_value: Any, warmup_steps: int
     return linear_schedule(init_value, peak_value, warmup_steps)
 
 
+@checked
 def warmup_cosine_decay_schedule(
     init_value: Any,
     peak_value: Any,
@@ -115,6 +118,7 @@ def warmup_cosine_decay_schedule(
     )
 
 
+@checked
 def warmup_exponential_decay_schedule(
     init_value: Any,
     peak_value: Any,
@@ -154,6 +158,7 @@ def warmup_exponential_decay_schedule(
     )
 
 
+@checked
 def cosine_onecycle_schedule(
     transition_steps: int,
     peak_value: Any,
@@ -196,6 +201,7 @@ def cosine_onecycle_schedule(
     )
 
 
+@checked
 def linear_onecycle_schedule(
     transition_steps: int,
     peak_value: Any,
@@ -241,6 +247,7 @@ def linear_onecycle_schedule(
     )
 
 
+@checked
 def sgdr_schedule(cosine_kwargs: Iterable[Mapping[str, Any]]) -> Schedule:
     """Warm restarts: several `warmup_cosine_decay_schedule`, one after the other.
 

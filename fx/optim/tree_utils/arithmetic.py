@@ -12,7 +12,7 @@ import fx.numpy as jnp
 from fx import dtypes
 from fx import tree as trees
 from fx.dtypes import promote_types
-from fx.errors import FxValueError
+from fx.errors import FxValueError, public
 from fx.optim.numerics import abs_sq, scalar, square_dtype
 
 
@@ -28,6 +28,7 @@ def map_present(f: Any, first: Any, *rest: Any) -> Any:
 
 
 # ------------------------------------------------------------------ leaf by leaf
+@public
 def tree_add(tree_x: Any, tree_y: Any, *other_trees: Any) -> Any:
     """The sum of pytrees, leaf by leaf.
 
@@ -49,6 +50,7 @@ def tree_add(tree_x: Any, tree_y: Any, *other_trees: Any) -> Any:
     )
 
 
+@public
 def tree_sub(tree_x: Any, tree_y: Any) -> Any:
     """The difference of two pytrees, leaf by leaf.
 
@@ -67,6 +69,7 @@ def tree_sub(tree_x: Any, tree_y: Any) -> Any:
     return trees.map(operator.sub, tree_x, tree_y)
 
 
+@public
 def tree_mul(tree_x: Any, tree_y: Any) -> Any:
     """The product of two pytrees, leaf by leaf.
 
@@ -85,6 +88,7 @@ def tree_mul(tree_x: Any, tree_y: Any) -> Any:
     return trees.map(operator.mul, tree_x, tree_y)
 
 
+@public
 def tree_div(tree_x: Any, tree_y: Any) -> Any:
     """The quotient of two pytrees, leaf by leaf.
 
@@ -103,6 +107,7 @@ def tree_div(tree_x: Any, tree_y: Any) -> Any:
     return trees.map(operator.truediv, tree_x, tree_y)
 
 
+@public
 def tree_scale(scalar: Any, tree: Any) -> Any:
     """scalar · tree.
 
@@ -121,6 +126,7 @@ def tree_scale(scalar: Any, tree: Any) -> Any:
     return trees.map(lambda x: scalar * x, tree)
 
 
+@public
 def tree_add_scale(tree_x: Any, scalar: Any, tree_y: Any) -> Any:
     """tree_x + scalar · tree_y.
 
@@ -140,6 +146,7 @@ def tree_add_scale(tree_x: Any, scalar: Any, tree_y: Any) -> Any:
     return map_present(lambda x, y: x + scalar * y, tree_x, tree_y)
 
 
+@public
 def tree_clip(tree: Any, min_value: Any = None, max_value: Any = None) -> Any:
     """Every number clipped to an interval.
 
@@ -160,6 +167,7 @@ def tree_clip(tree: Any, min_value: Any = None, max_value: Any = None) -> Any:
     return trees.map(lambda x: jnp.clip(x, min_value, max_value), tree)
 
 
+@public
 def tree_conj(tree: Any) -> Any:
     """The complex conjugate, leaf by leaf.
 
@@ -178,6 +186,7 @@ def tree_conj(tree: Any) -> Any:
     return trees.map(jnp.conj, tree)
 
 
+@public
 def tree_real(tree: Any) -> Any:
     """The real part, leaf by leaf.
 
@@ -196,6 +205,7 @@ def tree_real(tree: Any) -> Any:
     return trees.map(jnp.real, tree)
 
 
+@public
 def tree_where(condition: Any, tree_x: Any, tree_y: Any) -> Any:
     """One pytree where a condition holds, the other elsewhere.
 
@@ -217,6 +227,7 @@ def tree_where(condition: Any, tree_x: Any, tree_y: Any) -> Any:
 
 
 # ------------------------------------------------------------------ constants
+@public
 def tree_zeros_like(tree: Any, dtype: Any = None) -> Any:
     """Zeros of the shapes of a pytree.
 
@@ -236,6 +247,7 @@ def tree_zeros_like(tree: Any, dtype: Any = None) -> Any:
     return trees.map(lambda x: jnp.zeros_like(x, dtype=dtype), tree)
 
 
+@public
 def tree_ones_like(tree: Any, dtype: Any = None) -> Any:
     """Ones of the shapes of a pytree.
 
@@ -260,6 +272,7 @@ def tree_zeros_for_squares(tree: Any) -> Any:
     return trees.map(lambda x: jnp.zeros(x.shape, square_dtype(x.dtype)), tree)
 
 
+@public
 def tree_full_like(tree: Any, fill_value: Any, dtype: Any = None) -> Any:
     """One number in the shapes of a pytree.
 
@@ -280,6 +293,7 @@ def tree_full_like(tree: Any, fill_value: Any, dtype: Any = None) -> Any:
     return trees.map(lambda x: jnp.full_like(x, fill_value, dtype=dtype), tree)
 
 
+@public
 def tree_batch_shape(tree: Any, shape: tuple[int, ...] = ()) -> Any:
     """Every leaf repeated along new leading axes.
 
@@ -300,6 +314,7 @@ def tree_batch_shape(tree: Any, shape: tuple[int, ...] = ()) -> Any:
 
 
 # ------------------------------------------------------------------ reductions
+@public
 def tree_vdot(tree_x: Any, tree_y: Any) -> Any:
     """⟨x, y⟩ = Σ conj(x) y over all leaves.
 
@@ -320,6 +335,7 @@ def tree_vdot(tree_x: Any, tree_y: Any) -> Any:
     return trees.reduce(operator.add, trees.map(jnp.vdot, tree_x, tree_y), 0)
 
 
+@public
 def tree_sum(tree: Any, associative_reduction: bool = False) -> Any:
     """The sum of all numbers.
 
@@ -343,6 +359,7 @@ def tree_sum(tree: Any, associative_reduction: bool = False) -> Any:
     return trees.reduce(operator.add, sums, 0)
 
 
+@public
 def tree_max(tree: Any) -> Any:
     """The largest number.
 
@@ -362,6 +379,7 @@ def tree_max(tree: Any) -> Any:
     return functools.reduce(jnp.maximum, filled, -np.inf)
 
 
+@public
 def tree_min(tree: Any) -> Any:
     """The smallest number.
 
@@ -381,6 +399,7 @@ def tree_min(tree: Any) -> Any:
     return functools.reduce(jnp.minimum, filled, np.inf)
 
 
+@public
 def tree_size(tree: Any) -> int:
     """How many numbers a pytree holds.
 
@@ -399,6 +418,7 @@ def tree_size(tree: Any) -> int:
     return sum(jnp.size(x) for x in trees.leaves(tree))
 
 
+@public
 def tree_norm(tree: Any, ord: Any = None, squared: bool = False) -> Any:
     """The norm of a pytree as one long vector.
 
@@ -441,6 +461,7 @@ def _square_or_none(x: Any) -> Any:
     return np.float32 if jnp.asarray(x).dtype == np.float16 else None
 
 
+@public
 def global_norm(updates: Any) -> Any:
     """The Euclidean norm of a pytree as one long vector.
 
@@ -459,6 +480,7 @@ def global_norm(updates: Any) -> Any:
     return tree_norm(updates)
 
 
+@public
 def tree_allclose(
     a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False
 ) -> Any:

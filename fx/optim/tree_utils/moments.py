@@ -10,11 +10,12 @@ import numpy as np
 import fx.numpy as jnp
 from fx import dtypes
 from fx import tree as trees
-from fx.errors import FxTypeError, FxValueError
+from fx.errors import FxTypeError, FxValueError, public
 from fx.optim.numerics import abs_sq, scalar, widened
 from fx.optim.tree_utils.arithmetic import map_present
 
 
+@public
 def tree_update_moment(updates: Any, moments: Any, decay: Any, order: Any) -> Any:
     """decay · moment + (1 − decay) · update^order.
 
@@ -41,6 +42,7 @@ def tree_update_moment(updates: Any, moments: Any, decay: Any, order: Any) -> An
     return map_present(update, updates, moments)
 
 
+@public
 def tree_update_infinity_moment(updates: Any, moments: Any, decay: Any, eps: Any) -> Any:
     """max(decay · moment, |update| + eps).
 
@@ -71,6 +73,7 @@ def tree_update_infinity_moment(updates: Any, moments: Any, decay: Any, eps: Any
     return map_present(update, updates, moments)
 
 
+@public
 def tree_update_moment_per_elem_norm(updates: Any, moments: Any, decay: Any, order: Any) -> Any:
     """decay · moment + (1 − decay) · |update|^order, real for complex updates too.
 
@@ -103,6 +106,7 @@ def tree_update_moment_per_elem_norm(updates: Any, moments: Any, decay: Any, ord
     return map_present(update, updates, moments)
 
 
+@public
 def tree_bias_correction(moment: Any, decay: Any, count: Any) -> Any:
     """moment / (1 − decay^count): the average without the zero that it began with.
 
@@ -134,6 +138,7 @@ def tree_bias_correction(moment: Any, decay: Any, count: Any) -> Any:
     return trees.map(correct, moment)
 
 
+@public
 def update_moment(updates: Any, moments: Any, decay: Any, order: Any) -> Any:
     """`tree_update_moment` under its old name.
 
@@ -155,6 +160,7 @@ def update_moment(updates: Any, moments: Any, decay: Any, order: Any) -> Any:
     return tree_update_moment(updates, moments, decay, order)
 
 
+@public
 def update_infinity_moment(updates: Any, moments: Any, decay: Any, eps: Any) -> Any:
     """`tree_update_infinity_moment` under its old name.
 
@@ -176,6 +182,7 @@ def update_infinity_moment(updates: Any, moments: Any, decay: Any, eps: Any) -> 
     return tree_update_infinity_moment(updates, moments, decay, eps)
 
 
+@public
 def update_moment_per_elem_norm(updates: Any, moments: Any, decay: Any, order: Any) -> Any:
     """`tree_update_moment_per_elem_norm` under its old name.
 
@@ -197,6 +204,7 @@ def update_moment_per_elem_norm(updates: Any, moments: Any, decay: Any, order: A
     return tree_update_moment_per_elem_norm(updates, moments, decay, order)
 
 
+@public
 def bias_correction(moment: Any, decay: Any, count: Any) -> Any:
     """`tree_bias_correction` under its old name.
 
@@ -218,6 +226,7 @@ def bias_correction(moment: Any, decay: Any, count: Any) -> Any:
 
 
 # ------------------------------------------------------------------ dtypes
+@public
 def tree_cast(tree: Any, dtype: Any) -> Any:
     """Every leaf in a dtype.
 
@@ -239,6 +248,7 @@ def tree_cast(tree: Any, dtype: Any) -> Any:
     return trees.map(lambda x: jnp.astype(x, dtype), tree)
 
 
+@public
 def tree_cast_like(tree: Any, other_tree: Any) -> Any:
     """Every leaf in the dtype of the leaf in its place in another pytree.
 
@@ -262,6 +272,7 @@ def tree_cast_like(tree: Any, other_tree: Any) -> Any:
     )
 
 
+@public
 def tree_dtype(tree: Any, mixed_dtype_handler: str | None = None) -> Any:
     """The dtype of a pytree.
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from fx import dtypes, random
 from fx import tree as trees
+from fx.errors import public
 
 
+@public
 def tree_split_key_like(rng_key: Any, target_tree: Any) -> Any:
     """A key for each leaf.
 
@@ -31,6 +33,7 @@ def tree_split_key_like(rng_key: Any, target_tree: Any) -> Any:
     return trees.unflatten(shape, [keys[i] for i in range(shape.num_leaves)])
 
 
+@public
 def tree_random_like(
     rng_key: Any, target_tree: Any, sampler: Callable[..., Any] = random.normal, dtype: Any = None
 ) -> Any:
@@ -56,6 +59,7 @@ def tree_random_like(
     return trees.map(lambda x, key: sampler(key, x.shape, dtype or x.dtype), target_tree, keys)
 
 
+@public
 def tree_unwrap_random_key_data(input_tree: Any) -> Any:
     """Every key as the array of its numbers; other leaves as they are.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fx import tree as trees
-from fx.errors import FxError
+from fx.errors import FxError, public
 from fx.optim.base import ParamsPlaceholder
 from fx.tree_util import DictKey
 
@@ -81,6 +81,7 @@ def _find(node: Any, key: Any, path: Path) -> Iterator[tuple[Path, Any]]:
         yield from _find(child, key, (*path, step))
 
 
+@public
 def tree_get_all_with_path(tree: Any, key: Any, filtering: Filter = None) -> list[tuple[Path, Any]]:
     """All parts of a name, with their paths.
 
@@ -107,6 +108,7 @@ def tree_get_all_with_path(tree: Any, key: Any, filtering: Filter = None) -> lis
     ]
 
 
+@public
 def tree_get(tree: Any, key: Any, default: Any = None, filtering: Filter = None) -> Any:
     """The part of a name.
 
@@ -139,6 +141,7 @@ def tree_get(tree: Any, key: Any, default: Any = None, filtering: Filter = None)
     return found[0][1] if found else default
 
 
+@public
 def tree_set(tree: Any, filtering: Filter = None, /, **kwargs: Any) -> Any:
     """A copy with other values for the parts of some names.
 
@@ -192,6 +195,7 @@ def tree_set(tree: Any, filtering: Filter = None, /, **kwargs: Any) -> Any:
     return replace(tree, ())
 
 
+@public
 def tree_map_params(
     initable: Any,
     f: Callable[..., Any],

@@ -7,7 +7,7 @@ from typing import Any
 import fx.numpy as jnp
 from fx.core.array import Array
 from fx.core.primitive import P
-from fx.errors import FxValueError, ShapeError, public
+from fx.errors import FxTypeError, FxValueError, ShapeError, public
 from fx.lax import linalg
 from fx.numpy.promotion import common_shape, expand_to, promote_inexact
 from fx.ops.linalg import adjoint
@@ -107,6 +107,13 @@ def cho_factor(
     return cholesky(a, lower), lower
 
 
+def _two(pair: Any, name: str, what: str, source: str) -> Any:
+    """The pair that a factorization gave."""
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise FxTypeError(f"{name}: {what} must be what scipy.linalg.{source} gives, a pair.")
+    return pair
+
+
 @public
 def cho_solve(
     c_and_lower: tuple[Any, bool], b: Any, overwrite_b: bool = False, check_finite: bool = True
@@ -129,7 +136,7 @@ def cho_solve(
         >>> fx.scipy.linalg.cho_solve((2 * fx.numpy.eye(2), True), fx.numpy.ones(2))
         Array([0.25, 0.25], dtype=float32)
     """
-    factor, lower = c_and_lower
+    factor, lower = _two(c_and_lower, "scipy.linalg.cho_solve", "c_and_lower", "cho_factor")
     c, right, vector = _system("scipy.linalg.cho_solve", factor, b)
     x = _triangular(c, right, bool(lower), adjoint=not lower)
     x = _triangular(c, x, bool(lower), adjoint=bool(lower))
@@ -322,7 +329,7 @@ def lu_solve(
     name = "scipy.linalg.lu_solve"
     if trans not in (0, 1, 2):
         raise FxValueError(f"{name}: trans must be 0, 1 or 2, got {trans!r}.")
-    packed, pivots = lu_and_piv
+    packed, pivots = _two(lu_and_piv, name, "lu_and_piv", "lu_factor")
     matrix, right, vector = _system(name, packed, b)
     n = matrix.shape[-1]
     order = linalg.lu_pivots_to_permutation(pivots, n)

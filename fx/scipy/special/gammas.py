@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fx.core.array import Array
 from fx.core.primitive import P, lit
 from fx.errors import FxValueError, public
 from fx.numpy.promotion import inexact_operands, integer, promote_inexact, select
@@ -219,10 +220,16 @@ def multigammaln(a: Any, d: Any) -> Any:
     name = "scipy.special.multigammaln"
     (x,) = promote_inexact(name, a)
     order = integer(d, name, "d")
-    out = lit(x, order * (order - 1) / 4 * math.log(math.pi))
-    for i in range(order):
-        out = P.add(out, P.lgamma(P.sub(x, lit(x, i / 2))))
-    return out
+    if order < 1:
+        raise FxValueError(f"{name}: d must be at least 1, got {d}.")
+    constant = lit(x, order * (order - 1) / 4 * math.log(math.pi))
+    halves = Array((np.arange(order) / 2).astype(x.dtype), x.weak_type)
+    wide = (*x.shape, order)
+    terms = P.sub(
+        P.broadcast_in_dim(x, shape=wide, broadcast_dimensions=tuple(range(x.ndim))),
+        P.broadcast_in_dim(halves, shape=wide, broadcast_dimensions=(x.ndim,)),
+    )
+    return P.add(constant, P.reduce_sum(P.lgamma(terms), axes=(x.ndim,)))
 
 
 @public
