@@ -84,7 +84,7 @@ MESH = fx.make_mesh((1,), ("data",))
 # Candidates by the names of parameters, the likeliest first.
 NAMED: dict[str, list[Any]] = {
     "key": [KEY], "rng_key": [KEY], "keys": [KEY, (V, N), fx.random.split(KEY)],
-    "shape": [(2, 3), (9,), V], "shapes": [((2, 1), (3,)), (2, 3)], "new_sizes": [(9,), (3, 1)],
+    "shape": [(2, 3), (9,), V], "shapes": [((2, 1), (3,)), (2, 3)], "new_sizes": [(9,)],
     "dtype": ["float32", None], "new_dtype": ["int32"], "index_dtype": ["int32"],
     "axis": [0, None], "dimension": [0], "axes": [(0,), 0, None, (0, 1)], "dimensions": [(0,), (2,)],
     "axis_name": ["i"], "fun": [total, first, jnp.sin], "f": [total, first, jnp.sin, carry],
@@ -126,14 +126,16 @@ NAMED: dict[str, list[Any]] = {
     "condition": [N > 0], "choices": [(V, V)], "condlist": [[N > 0]], "choicelist": [[V]],
     "funclist": [[first, first]], "arrays": [(V, V), (M, M)], "tup": [(V, V)], "ar": [N],
     "multi_index": [(N, N)], "dims": [(3, 3)], "bins": [3, V], "buffer": [b"12345678"],
-    "iter": [[1, 2]], "string": ["1 2"], "sep": [" "], "file": ["file.npy"], "seed": [0],
+    "iter": [[1, 2]], "string": ["1 2"], "sep": [" "], "seed": [0],
+    "file": ["file.npy"],
     "fmt": ["{}"], "boundaries": [(1, 2)], "boundaries_and_scales": [{1: 0.5}], "x": [V, M],
     "a": [V, M, 3], "b": [V, M], "c": [V], "r": [None], "v": [V, M], "m": [M, V], "A": [M], "E": [M],
     "kind": [None, "float"], "filter_shape": [(2, 2)], "rng": [KEY], "ty": [
         fx.ShapedArray((3,), np.dtype("float32"))], "ref": [fx.new_ref(V)], "nin": [1], "nout": [1],
     "c_and_lower": [(M, True)], "lu_and_piv": [(M, N)], "mask": [True], "ndim": [2],
     "transition_steps": [3], "decay_steps": [3], "schedules": [[anything, anything]],
-    "transforms": [{"a": fx.optim.sgd(0.1)}], "param_labels": ["a"], "initializer": [fx.nn.initializers.zeros],
+    "transforms": [{"a": fx.optim.sgd(0.1)}], "param_labels": ["a"],
+    "initializer": [fx.nn.initializers.zeros],
     "batch_size": [2], "hyperparam": [anything], "inner_factory": [fx.optim.sgd], "config": [
         ((0, 0, 0),)], "tau": [2], "moment": [TREE], "moments": [TREE], "every_k_schedule": [2],
     "new_tensors": [TREE], "old_tensors": [TREE], "policies": [None], "prng_impl": [None],
