@@ -148,8 +148,32 @@ class Array(ArrayInterface):
         return view
 
     @public
-    def __dlpack__(self, **options: Any) -> Any:
-        return self._data.__dlpack__(**options)
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[Any, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """A capsule with the memory, for `from_dlpack` of another library.
+
+        From version 1.0 of DLPack it says that the memory is not to be written to; an older
+        consumer is trusted not to.
+
+        Args:
+            stream, max_version, dl_device, copy: the consumer's wishes, as in the array API.
+
+        Raises:
+            BufferError: the dtype or the device is not one of the CPU's.
+        """
+        data = self._data
+        if max_version is not None and max_version[0] >= 1 and not copy:
+            data = data.view()
+            data.flags.writeable = False
+        return data.__dlpack__(
+            stream=stream, max_version=max_version, dl_device=dl_device, copy=copy
+        )
 
     def __dlpack_device__(self) -> Any:
         return self._data.__dlpack_device__()

@@ -304,6 +304,8 @@ from fx.numpy.manipulation import (
     transpose,
 )
 from fx.numpy.moments import mean, std, var
+from fx.numpy.namespace_info import API_VERSION as __array_api_version__
+from fx.numpy.namespace_info import __array_namespace_info__
 from fx.numpy.nan_reductions import (
     nanargmax,
     nanargmin,
@@ -433,6 +435,8 @@ _LAZY = ("fft", "linalg")
 
 __all__ = [
     "ComplexWarning",
+    "__array_api_version__",
+    "__array_namespace_info__",
     "abs",
     "absolute",
     "acos",

@@ -6,7 +6,6 @@ for the general way, and an example that runs. Docstrings are made from the rows
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -105,6 +104,11 @@ def _truncate(x: Any) -> Any:
     return select(P.lt(x, lit(x, 0)), P.ceil(x), P.floor(x))
 
 
+def _sign(x: Any) -> Any:
+    out = _strict("sign", "sign")(x)
+    return P.add(out, lit(out, 0)) if dtypes.is_floating(x.dtype) else out  # 0.0 also for -0.0
+
+
 def _absolute(x: Any) -> Any:
     unsigned = x.dtype == np.bool_ or x.dtype.kind == "u"
     return x if unsigned else P.abs(x)
@@ -188,8 +192,8 @@ sign = _number(
     "-1, 0 or 1 by the sign; x/|x| for complex numbers",
     "jnp.array([3, 0, -2])",
     "Array([ 1,  0, -1], dtype=int32)",
-    _strict("sign", "sign"),
-    INTEGER,
+    _sign,
+    INTEGER | FLOAT,
     _SIGNED,
 )
 square = _number(
@@ -309,11 +313,13 @@ def _floor_divide(x: Any, y: Any) -> Any:
         # Division truncates; where it rounded up, the quotient is one too large.
         up = _and(P.ne(rest, lit(x, 0)), P.ne(P.sign(x), P.sign(y)))
         return select(up, P.sub(quotient, lit(x, 1)), quotient)
-    # x / y may round up to an integer, so take the remainder off first (as CPython does).
-    rest = _remainder(x, y)
-    quotient = P.round(P.div(P.sub(x, rest), y), rounding_method=1)
-    infinite = _or(P.eq(y, lit(y, 0)), P.eq(P.abs(x), lit(x, math.inf)))
-    return select(infinite, P.div(x, y), quotient)
+    # x / y may round up to an integer, so take the remainder off first (as CPython does). What is
+    # left of x and of y may have no quotient: then it is x / y, which is zero or infinite or NaN.
+    quotient = P.round(P.div(P.sub(x, _remainder(x, y)), y), rounding_method=1)
+    quotient = P.add(quotient, lit(quotient, 0))  # never -0.0, the floor of no negative number
+    finite = _and(P.is_finite(x), P.is_finite(y))
+    nonzero = _and(P.ne(x, lit(x, 0)), P.ne(y, lit(y, 0)))
+    return select(_and(finite, nonzero), quotient, P.floor(P.div(x, y)))
 
 
 def _remainder(x: Any, y: Any) -> Any:
@@ -321,10 +327,15 @@ def _remainder(x: Any, y: Any) -> Any:
         raise FxTypeError("numpy.remainder is not defined on complex numbers.")
     if dtypes.is_integer(x.dtype):
         y = select(P.eq(y, lit(y, 0)), lit(y, 1), y)
-    rest = P.rem(x, y)
-    zero = lit(rest, 0)
-    other_side = _and(P.ne(rest, zero), P.ne(P.lt(rest, zero), P.lt(y, zero)))
-    return select(other_side, P.add(rest, y), rest)
+        rest = P.rem(x, y)
+        zero = lit(rest, 0)
+        other_side = _and(P.ne(rest, zero), P.ne(P.lt(rest, zero), P.lt(y, zero)))
+        return select(other_side, P.add(rest, y), rest)
+    # With the sign of y put into x, then taken back: so a remainder of zero has the sign of y too.
+    sign, divisor = P.sign(y), P.abs(y)
+    rest = P.rem(P.mul(x, sign), divisor)
+    rest = select(P.lt(rest, lit(rest, 0)), P.add(rest, divisor), P.add(rest, lit(rest, 0)))
+    return P.mul(rest, sign)
 
 
 def _fmod(x: Any, y: Any) -> Any:
@@ -391,11 +402,12 @@ FLOOR_DIVIDE, floor_divide = _binary(
 )
 REMAINDER, remainder = _binary(
     "remainder",
-    None,
+    np.remainder,
     "x - y ⌊x / y⌋: the remainder with the sign of y",
     "jnp.array([7, -7]), 4",
     "Array([3, 1], dtype=int32)",
     _remainder,
+    INTEGER | FLOAT,
     prepare=numeric_operands,
 )
 _, fmod = _binary(

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from fx import dtypes
 from fx.core.array import Array
-from fx.core.backend import Device
-from fx.core.mesh import SingleDeviceSharding
 from fx.core.primitive import P
 from fx.errors import ConcretizationTypeError, FxTypeError, FxValueError, public
 from fx.numpy import (
@@ -28,7 +26,9 @@ from fx.numpy import (
     indexing,
     manipulation,
     moments,
+    namespace_info,
     operators,
+    placing,
     positions,
     products,
     reductions,
@@ -80,10 +80,7 @@ def _astype_short(self: Any, dtype: Any) -> Any:
 @short_way(_astype_short)
 def _astype(self: Array, dtype: Any, copy: bool = False, device: Any = None) -> Array:
     """The array in another dtype; see `fx.numpy.astype`."""
-    wanted = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, "astype")
-    if self.dtype == wanted and not self.weak_type:
-        return self
-    return P.convert_element_type(self, new_dtype=wanted, weak_type=False)
+    return creation.astype(self, dtype, copy=copy, device=device)
 
 
 @public
@@ -197,56 +194,18 @@ def rows(x: Array) -> list[Any]:
     return [P.squeeze(p, dimensions=(0,)) for p in parts]
 
 
-def _to_device(self: Array, device: Any, *, stream: Any = None) -> Array:
-    """The array itself: there is one device."""
-    return self
-
-
 def _array_namespace(self: Array, *, api_version: str | None = None) -> Any:
-    """`fx.numpy`, the array API's namespace."""
-    return sys.modules["fx.numpy"]
+    """`fx.numpy`, the array API's namespace, of the one version that fx has.
 
-
-CPU = Device("cpu", 0)
-_WHOLE = SingleDeviceSharding(CPU)
-
-
-class Shard(NamedTuple):
-    """The part of an array on a device.
-
-    Attributes:
-        device: where it is.
-        index: slices of the array that it holds.
-        replica_id: its number among equal shards.
-        data: it, as an array.
+    Raises:
+        FxValueError: another version is asked for.
     """
-
-    device: Device
-    index: tuple[slice, ...]
-    replica_id: int
-    data: Array
-
-
-def _sharding(self: Array) -> Any:
-    return getattr(self, "_placement", _WHOLE)
-
-
-def _shards(self: Array) -> list[Shard]:
-    sharding = _sharding(self)
-    if sharding is _WHOLE:
-        return [Shard(CPU, (slice(None),) * self.ndim, 0, self)]
-    places = sharding.devices_indices_map(self.shape)
-    replicas: dict[str, int] = {}
-    found = []
-    for device, index in places.items():
-        number = replicas[str(index)] = replicas.get(str(index), -1) + 1
-        found.append(Shard(device, index, number, self[index]))
-    return found
-
-
-def _device(self: Array) -> Any:
-    sharding = _sharding(self)
-    return CPU if sharding is _WHOLE else sharding
+    if api_version not in (None, namespace_info.API_VERSION):
+        raise FxValueError(
+            f"__array_namespace__: got api_version={api_version!r}, but fx.numpy follows the array "
+            f"API {namespace_info.API_VERSION}. Leave it out, or ask for that version."
+        )
+    return sys.modules["fx.numpy"]
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -295,9 +254,9 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tolist": _tolist,
     "transpose": _transpose,
     "view": _view,
-    "to_device": _to_device,
-    "devices": lambda self: _sharding(self).device_set,
-    "addressable_data": lambda self, index: _shards(self)[index].data,
+    "to_device": placing.to_device,
+    "devices": lambda self: placing.sharding(self).device_set,
+    "addressable_data": lambda self, index: placing.shards(self)[index].data,
     "__array_namespace__": _array_namespace,
     "__iter__": _iterate,
 }
@@ -308,10 +267,10 @@ _PROPERTIES: dict[str, Callable[[Any], Any]] = {
     "imag": arithmetic.imag,
     "flat": lambda self: manipulation.reshaped(self, (-1,)),
     "at": indexing.IndexUpdateHelper,
-    "device": _device,
-    "sharding": _sharding,
-    "addressable_shards": lambda self: _shards(self),
-    "global_shards": lambda self: _shards(self),
+    "device": placing.device,
+    "sharding": placing.sharding,
+    "addressable_shards": placing.shards,
+    "global_shards": placing.shards,
 }
 
 

@@ -14,6 +14,7 @@ from fx.core.array import Array, is_arraylike, scalar, to_array
 from fx.core.primitive import P, lit
 from fx.core.trace import Tracer, state
 from fx.errors import FxOverflowError, FxTypeError, FxValueError, public
+from fx.numpy.placing import beside, on_device
 from fx.numpy.promotion import (
     PYTHON_NUMBERS,
     a_dtype,
@@ -57,7 +58,7 @@ def array(
         copy: accepted; the result never shares memory that can change.
         order: accepted; memory order is not part of an array's meaning.
         ndmin: smallest rank; axes of size 1 are put in front.
-        device: accepted; there is one device.
+        device: where to put it; see `fx.device_put`.
 
     Returns:
         Array; weakly typed if `object` is a Python number and no dtype is given.
@@ -74,7 +75,8 @@ def array(
     """
     x = make_array(object, a_dtype(dtype, "numpy.array"), "numpy.array")
     missing = ndmin - x.ndim
-    return P.reshape(x, new_sizes=(1,) * missing + x.shape) if missing > 0 else x
+    x = P.reshape(x, new_sizes=(1,) * missing + x.shape) if missing > 0 else x
+    return on_device(x, device, "numpy.array")
 
 
 @public
@@ -91,18 +93,67 @@ def asarray(
     Args:
         a: array-like, number, or nested sequences of these.
         dtype: of the result; by default as in `array`.
-        order, copy, device: accepted as in NumPy; a writeable ndarray is always copied.
+        order: accepted; memory order is not part of an array's meaning.
+        copy: True: in memory of its own. None: copied where it could change, as a writeable
+            ndarray can. False: never copied, so that its owner must not write to it any more.
+        device: where to put it; see `fx.device_put`.
 
     Raises:
         FxTypeError: something inside is not a number.
-        FxValueError: the nested sequences are ragged.
+        FxValueError: the nested sequences are ragged, or `copy=False` and a copy is needed: for
+            numbers, sequences and another dtype.
 
     Example:
         >>> import fx.numpy as jnp
         >>> jnp.asarray([1.0, 2.0])
         Array([1., 2.], dtype=float32)
     """
-    return make_array(a, a_dtype(dtype, "numpy.asarray"), "numpy.asarray")
+    name = "numpy.asarray"
+    wanted = a_dtype(dtype, name)
+    out = _shared(a, wanted, name) if copy is False else make_array(a, wanted, name)
+    if copy and _same_memory(out, a):
+        out = P.copy(out)
+    return on_device(out, device, name)
+
+
+def _same_memory(out: Any, a: Any) -> bool:
+    if type(out) is not Array:
+        return out is a
+    return isinstance(a, (Array, np.ndarray)) and np.may_share_memory(
+        out._data, a._data if type(a) is Array else a
+    )
+
+
+def _shared(x: Any, dtype: np.dtype | None, name: str) -> Array:
+    """`x` as an Array without a copy."""
+    if isinstance(x, Array):
+        if dtype in (None, x.dtype):
+            return x if dtype is None else convert(x, dtype)
+        raise FxValueError(
+            f"{name} with copy=False: an array of dtype {x.dtype} needs a copy to become {dtype}. "
+            "Use copy=None, or leave dtype out."
+        )
+    try:
+        data = np.asarray(x, dtype, copy=False)
+    except ValueError:
+        raise FxValueError(
+            f"{name} with copy=False: {type(x).__name__} needs a copy to become an array"
+            + (f" of dtype {dtype}" if dtype is not None else "")
+            + ". Use copy=None."
+        ) from None
+    return frozen(data, name)
+
+
+def frozen(data: np.ndarray, name: str) -> Array:
+    """An ndarray's memory as an Array, trusting that nobody writes to it."""
+    if not data.dtype.isnative:
+        raise FxValueError(
+            f"{name} with copy=False: the byte order of {data.dtype!r} is not this machine's. Use "
+            "copy=None."
+        )
+    view = data.view()
+    view.flags.writeable = False
+    return to_array(view, name)
 
 
 def make_array(x: Any, dtype: np.dtype | None, name: str) -> Array:
@@ -142,7 +193,7 @@ def _python_scalar(x: Any, dtype: np.dtype, name: str) -> Array:
 
 def _from_protocol(x: Any, name: str) -> Any:
     if hasattr(x, "__dlpack__"):
-        return np.from_dlpack(x)
+        return np.from_dlpack(x).copy()  # whether it can change, the protocol may not say
     try:
         return np.asarray(memoryview(x))
     except TypeError:
@@ -262,7 +313,8 @@ def _constant(name: str, value: int, text: str) -> Callable[..., Array]:
     def function(shape: Any, dtype: Any = None, *, device: Any = None) -> Array:
         dtype = a_dtype(dtype, f"numpy.{name}")
         sizes = a_shape(shape, f"numpy.{name}")
-        return scalar_fill(sizes, dtype or dtypes.default_float(), value, name=name)
+        out = scalar_fill(sizes, dtype or dtypes.default_float(), value, name=name)
+        return on_device(out, device, f"numpy.{name}")
 
     function.__name__ = function.__qualname__ = name
     function.__module__ = __name__
@@ -271,7 +323,7 @@ def _constant(name: str, value: int, text: str) -> Callable[..., Array]:
     Args:
         shape: an integer or a sequence of them.
         dtype: float32 (the default float) by default.
-        device: accepted; there is one device.
+        device: where to put it; see `fx.device_put`.
 
     Raises:
         FxTypeError: the shape is not of integers, or `dtype` is not a dtype.
@@ -292,7 +344,8 @@ empty = _constant("empty", 0, "zeros: an immutable array cannot be filled later"
 
 def _constant_like(name: str, value: int, text: str) -> Callable[..., Array]:
     def function(a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Array:
-        return _fill_like(a, value, dtype, shape, f"numpy.{name}")
+        out = _fill_like(a, value, dtype, shape, f"numpy.{name}")
+        return beside(out, a, device, f"numpy.{name}")
 
     function.__name__ = function.__qualname__ = name
     function.__module__ = __name__
@@ -301,7 +354,7 @@ def _constant_like(name: str, value: int, text: str) -> Callable[..., Array]:
     Args:
         a: array-like, or anything with shape and dtype.
         dtype, shape: override those of `a`.
-        device: accepted; there is one device.
+        device: where to put it; by default where `a` is.
 
     Example:
         >>> import fx.numpy as jnp
@@ -343,7 +396,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) 
         shape: an integer or a sequence of them.
         fill_value: number, or array that broadcasts to the shape.
         dtype: that of the value by default.
-        device: accepted; there is one device.
+        device: where to put it; see `fx.device_put`.
 
     Raises:
         FxValueError: `fill_value` does not broadcast to the shape.
@@ -356,8 +409,10 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) 
     shape = a_shape(shape, "numpy.full")
     value = make_array(fill_value, a_dtype(dtype, "numpy.full"), "numpy.full")
     if type(value) is Array and not value.ndim and not staging() and value.dtype.kind != "V":
-        return Array(np.full(shape, value._data), value.weak_type)
-    return expand_to(_fitting(value, shape, "numpy.full"), shape)
+        out = Array(np.full(shape, value._data), value.weak_type)
+    else:
+        out = expand_to(_fitting(value, shape, "numpy.full"), shape)
+    return on_device(out, device, "numpy.full")
 
 
 @public
@@ -370,14 +425,15 @@ def full_like(
         a: array-like, or anything with shape and dtype.
         fill_value: number, or array that broadcasts to the shape.
         dtype, shape: override those of `a`.
-        device: accepted; there is one device.
+        device: where to put it; by default where `a` is.
 
     Example:
         >>> import fx.numpy as jnp
         >>> jnp.full_like(jnp.array([1, 2]), 7)
         Array([7, 7], dtype=int32)
     """
-    return _fill_like(a, fill_value, dtype, shape, "numpy.full_like")
+    out = _fill_like(a, fill_value, dtype, shape, "numpy.full_like")
+    return beside(out, a, device, "numpy.full_like")
 
 
 # ------------------------------------------------------------------ rules
@@ -391,7 +447,7 @@ def eye(
         N, M: rows and columns; square by default.
         k: which diagonal: positive above the main one.
         dtype: float32 (the default float) by default.
-        device: accepted; there is one device.
+        device: where to put it; see `fx.device_put`.
 
     Example:
         >>> import fx.numpy as jnp
@@ -405,7 +461,7 @@ def eye(
     dtype = a_dtype(dtype, "numpy.eye") or dtypes.default_float()
     if rows < 0 or columns < 0:
         raise FxValueError(f"numpy.eye: sizes must not be negative, got {rows} and {columns}.")
-    return diagonal_mask(rows, columns, shift, "eq", dtype)
+    return on_device(diagonal_mask(rows, columns, shift, "eq", dtype), device, "numpy.eye")
 
 
 def diagonal_mask(rows: int, columns: int, shift: int, compare: str, dtype: Any) -> Any:
@@ -457,7 +513,8 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> 
     Args:
         x: array.
         dtype: of the result; None is the default float.
-        copy, device: accepted.
+        copy: True: in memory of its own even if the dtype is right.
+        device: where to put it; see `fx.device_put`.
 
     Raises:
         FxTypeError: `dtype` is not a dtype.
@@ -469,4 +526,5 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> 
     """
     x = as_operand(x, "numpy.astype")
     wanted = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, "astype")
-    return convert(x, wanted)
+    out = convert(x, wanted)
+    return on_device(P.copy(out) if copy and _same_memory(out, x) else out, device, "numpy.astype")

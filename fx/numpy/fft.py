@@ -20,6 +20,7 @@ from fx import dtypes
 from fx.core.array import Array
 from fx.core.primitive import P, lit
 from fx.errors import FxTypeError, FxValueError, public
+from fx.numpy.placing import on_device
 from fx.numpy.promotion import a_dtype, array, integer, one_axis, promote_inexact, some_axes
 from fx.ops.fft import FftType
 
@@ -402,14 +403,14 @@ def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None)
 
 
 # ------------------------------------------------------------------ frequencies and order
-def _frequencies(name: str, count: Any, d: Any, dtype: Any, half: bool) -> Any:
+def _frequencies(name: str, count: Any, d: Any, dtype: Any, half: bool, device: Any) -> Any:
     n = integer(count, name, "n")
     if n <= 0:
         raise FxValueError(f"{name}: n must be positive, got {n}.")
-    spacing = array(d, name)
-    wanted = a_dtype(dtype, name) or dtypes.to_inexact_dtype(spacing.dtype)
+    wanted = a_dtype(dtype, name) or dtypes.to_inexact_dtype(array(d, name).dtype)
     numbers = np.arange(n // 2 + 1) if half else np.fft.fftfreq(n, 1 / n).round()
-    return jnp.asarray(numbers, wanted) / (jnp.asarray(spacing, wanted) * n)
+    out = jnp.asarray(numbers, wanted) / (jnp.asarray(d, wanted) * n)
+    return on_device(out, device, name)
 
 
 @public
@@ -420,7 +421,7 @@ def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> A
         n: size of the transform.
         d: distance between samples.
         dtype: of the result, by default the dtype of `d`.
-        device: ignored.
+        device: where to put it; see `fx.device_put`.
 
     Returns:
         Array of shape (n,).
@@ -433,7 +434,7 @@ def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> A
         >>> jnp.fft.fftfreq(4)
         Array([ 0.  ,  0.25, -0.5 , -0.25], dtype=float32)
     """
-    return _frequencies("numpy.fft.fftfreq", n, d, dtype, half=False)
+    return _frequencies("numpy.fft.fftfreq", n, d, dtype, False, device)
 
 
 @public
@@ -444,7 +445,7 @@ def rfftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> 
         n: size of the transform.
         d: distance between samples.
         dtype: of the result, by default the dtype of `d`.
-        device: ignored.
+        device: where to put it; see `fx.device_put`.
 
     Returns:
         Array of shape (n // 2 + 1,).
@@ -457,7 +458,7 @@ def rfftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> 
         >>> jnp.fft.rfftfreq(4)
         Array([0.  , 0.25, 0.5 ], dtype=float32)
     """
-    return _frequencies("numpy.fft.rfftfreq", n, d, dtype, half=True)
+    return _frequencies("numpy.fft.rfftfreq", n, d, dtype, True, device)
 
 
 def _rolled(x: Any, axes: Any, name: str, inverse: bool) -> Any:

@@ -13,9 +13,10 @@ from fx import dtypes
 from fx.core.array import Array
 from fx.core.primitive import P
 from fx.errors import FxError, FxTypeError, FxValueError, ShapeError, public
-from fx.numpy.creation import make_array
+from fx.numpy.creation import frozen, make_array
 from fx.numpy.joining import joined_along
 from fx.numpy.manipulation import reshaped
+from fx.numpy.placing import on_device
 from fx.numpy.promotion import a_dtype, a_shape, array, convert, expand_to
 from fx.numpy.ranges import arange, linspace
 from fx.signatures import shown
@@ -320,19 +321,29 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
     """An array of another library, by the DLPack protocol.
 
     Args:
-        x: an object with `__dlpack__`.
-        device, copy: accepted; the values are copied if they could change.
+        x: an object with `__dlpack__`, on the CPU.
+        device: where to put it; see `fx.device_put`.
+        copy: None or True: in memory of its own, since the other library may write to its. False:
+            never copied, so that nobody may write to it any more. An Array is copied for True only.
+
+    Raises:
+        FxTypeError: `x` does not speak the protocol.
+        BufferError: its dtype or its device is not NumPy's.
+
+    Source: https://dmlc.github.io/dlpack/latest/python_spec.html
 
     Example:
         >>> import fx.numpy as jnp, numpy as np
         >>> jnp.from_dlpack(np.ones(2, np.float32))
         Array([1., 1.], dtype=float32)
     """
+    name = "numpy.from_dlpack"
     if isinstance(x, Array):
-        return x
+        return on_device(P.copy(x) if copy else x, device, name)
     if not hasattr(x, "__dlpack__"):
-        raise FxTypeError(f"numpy.from_dlpack expects an array with __dlpack__, got {type(x)}.")
-    return make_array(np.from_dlpack(x), None, "numpy.from_dlpack")
+        raise FxTypeError(f"{name} expects an array with __dlpack__, got {type(x)}.")
+    data = np.from_dlpack(x)
+    return on_device(frozen(data if copy is False else data.copy(), name), device, name)
 
 
 # ------------------------------------------------------------------ files

@@ -13,7 +13,8 @@ from fx.core.array import Array, scalar
 from fx.core.primitive import P, lit
 from fx.core.trace import Tracer
 from fx.errors import FxTypeError, FxValueError, public
-from fx.numpy.creation import staging
+from fx.numpy.creation import make_array, staging
+from fx.numpy.placing import on_device
 from fx.numpy.promotion import (
     a_dtype,
     common_shape,
@@ -39,7 +40,7 @@ def arange(
         stop: end of the half-open interval.
         step: distance between numbers, 1 by default.
         dtype: by default the promoted dtype of the arguments: int32 for Python ints.
-        device: accepted; there is one device.
+        device: where to put it; see `fx.device_put`.
 
     Returns:
         Array of shape (⌈(stop - start)/step⌉,).
@@ -53,7 +54,11 @@ def arange(
         >>> jnp.arange(2, 10, 3)
         Array([2, 5, 8], dtype=int32)
     """
-    dtype = a_dtype(dtype, "numpy.arange")
+    out = _range(start, stop, step, a_dtype(dtype, "numpy.arange"))
+    return on_device(out, device, "numpy.arange")
+
+
+def _range(start: Any, stop: Any, step: Any, dtype: np.dtype | None) -> Array:
     given = [_number(v, "numpy.arange") for v in (start, stop, step) if v is not None]
     dtype = dtype or joined([operand(v, "numpy.arange") for v in given])[0]
     if dtype == np.bool_:
@@ -96,6 +101,13 @@ def _is_int(x: Any) -> bool:
     return dtypes.is_integer(x.dtype)
 
 
+def _ends(name: str, start: Any, stop: Any, dtype: np.dtype | None) -> list[Any]:
+    """Both in an inexact dtype: the result's, so that its precision is not lost on the way."""
+    if dtype is None or not dtypes.is_inexact(dtype):
+        return promote_inexact(name, start, stop)
+    return [make_array(x, dtype, name) for x in (start, stop)]
+
+
 @public
 def linspace(
     start: Any,
@@ -117,7 +129,7 @@ def linspace(
         retstep: also return the distance.
         dtype: inexact promoted dtype by default; integers are rounded down.
         axis: where the new axis goes in the result.
-        device: accepted; there is one device.
+        device: where to put it; see `fx.device_put`.
 
     Returns:
         Array with a new axis of size `num`; or (array, step).
@@ -131,7 +143,7 @@ def linspace(
     if num < 0:
         raise FxValueError(f"numpy.linspace: num must not be negative, got {num}.")
     out_dtype = a_dtype(dtype, "numpy.linspace")
-    first, last = promote_inexact("numpy.linspace", start, stop)
+    first, last = _ends("numpy.linspace", start, stop, out_dtype)
     shape = common_shape("numpy.linspace", [first.shape, last.shape])
     first, last = expand_to(first, shape), expand_to(last, shape)
     place = one_axis(axis, len(shape) + 1, "numpy.linspace")
@@ -148,6 +160,7 @@ def linspace(
     out = P.add(P.mul(along(first), P.sub(lit(t, 1), t)), P.mul(along(last), t))
     if out_dtype is not None:
         out = convert(P.floor(out) if dtypes.is_integer(out_dtype) else out, out_dtype)
+    out = on_device(out, device, "numpy.linspace")
     if not retstep:
         return out
     step = lit(first, math.nan) if parts < 1 else P.div(P.sub(last, first), lit(first, parts))
@@ -176,10 +189,11 @@ def logspace(
         >>> jnp.logspace(0, 2, 3)
         Array([  1.,  10., 100.], dtype=float32)
     """
-    exponents = linspace(start, stop, num, endpoint, False, None, axis)
+    out_dtype = a_dtype(dtype, "numpy.logspace")
+    first, last = _ends("numpy.logspace", start, stop, out_dtype)
+    exponents = linspace(first, last, num, endpoint, False, None, axis)
     x, y = promote_inexact("numpy.logspace", base, exponents)
     out = P.pow(x, y)
-    out_dtype = a_dtype(dtype, "numpy.logspace")
     return out if out_dtype is None else convert(out, out_dtype)
 
 
@@ -198,7 +212,8 @@ def geomspace(
         >>> jnp.geomspace(1, 100, 3)
         Array([  1.,  10., 100.], dtype=float32)
     """
-    first, last = promote_inexact("numpy.geomspace", start, stop)
+    out_dtype = a_dtype(dtype, "numpy.geomspace")
+    first, last = _ends("numpy.geomspace", start, stop, out_dtype)
     ends = [P.div(P.log(P.abs(x)), lit(x, math.log(10))) for x in (first, last)]
     logs = linspace(ends[0], ends[1], num, endpoint, axis=axis)
     size = P.pow(lit(logs, 10), logs)
@@ -215,5 +230,4 @@ def geomspace(
     out = select(P.eq(count, lit(count, 0)), along(expand_to(first, sign.shape)), out)
     if endpoint and num > 1:
         out = select(P.eq(count, lit(count, num - 1)), along(expand_to(last, sign.shape)), out)
-    out_dtype = a_dtype(dtype, "numpy.geomspace")
     return out if out_dtype is None else convert(out, out_dtype)

@@ -294,7 +294,19 @@ Unary("exp", "exp", lambda t, x, o: P.mul(t, o))
 Unary("exp2", "exp2", lambda t, x, o: P.mul(t, P.mul(o, lit(x, math.log(2)))))
 Unary("log", "log", lambda t, x, o: P.div(t, x))
 Unary("log1p", "log1p", lambda t, x, o: P.div(t, P.add(x, lit(x, 1))))
-Unary("expm1", "expm1", lambda t, x, o: P.mul(t, P.add(o, lit(x, 1))))
+
+
+def _expm1(xp: Any, x: Any) -> Any:
+    out = xp.expm1(x)
+    if x.dtype.kind != "c":
+        return out
+    # For infinities and NaN C's rules, which exp keeps; a real part of zero is 0.0.
+    out = xp.asarray(xp.where(xp.isfinite(out), out, xp.exp(x) - 1))
+    out.real += 0.0
+    return out
+
+
+Unary("expm1", _expm1, lambda t, x, o: P.mul(t, P.add(o, lit(x, 1))))
 
 
 def _logistic(xp: Any, x: Any) -> Any:
@@ -331,7 +343,20 @@ Unary("acos", "arccos", lambda t, x, o: P.neg(P.div(t, _root(x, -1, 1))))
 Unary("atan", "arctan", lambda t, x, o: P.div(t, P.add(lit(x, 1), P.mul(x, x))))
 Unary("sinh", "sinh", lambda t, x, o: P.mul(t, P.cosh(x)))
 Unary("cosh", "cosh", lambda t, x, o: P.mul(t, P.sinh(x)))
-Unary("tanh", "tanh", lambda t, x, o: P.mul(t, _one_minus_square(o)))
+
+
+def _tanh(xp: Any, x: Any) -> Any:
+    out = xp.tanh(x)
+    if x.dtype.kind != "c":
+        return out
+    # At the infinities the limit, whose zero has the imaginary part's sign.
+    out = xp.asarray(out)
+    edge = xp.isinf(x.real) & xp.isfinite(x.imag)
+    out.imag = xp.where(edge, xp.copysign(0, x.imag), out.imag)
+    return out
+
+
+Unary("tanh", _tanh, lambda t, x, o: P.mul(t, _one_minus_square(o)))
 Unary("asinh", "arcsinh", lambda t, x, o: P.div(t, _root(x, 1, 1)))
 Unary("acosh", "arccosh", lambda t, x, o: P.div(t, _root(x, 1, -1)))
 Unary(
