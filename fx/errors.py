@@ -42,6 +42,10 @@ class FxOverflowError(FxTypeError, OverflowError):
     """A number does not fit the dtype it should take."""
 
 
+class AxisError(FxValueError, IndexError):
+    """An axis is out of range; as NumPy's error of that name, a ValueError and an IndexError."""
+
+
 class ShapeError(FxValueError):
     """Shapes of operands do not fit together."""
 

@@ -468,6 +468,7 @@ def diagonal_mask(rows: int, columns: int, shift: int, compare: str, dtype: Any)
     """Where `row + shift` relates to `column` as `compare` says, in a dtype."""
     row = P.iota(dtype=np.dtype(np.int32), shape=(rows, columns), dimension=0)
     column = P.iota(dtype=np.dtype(np.int32), shape=(rows, columns), dimension=1)
+    shift = min(max(shift, -rows), columns)  # further away there is no difference
     if shift:
         row = P.add(row, lit(row, shift))
     return convert(P.table[compare](row, column), dtype)

@@ -19,6 +19,7 @@ from fx.core.array import Array, to_array
 from fx.core.primitive import P
 from fx.core.trace import Tracer
 from fx.errors import (
+    AxisError,
     FxOverflowError,
     FxTypeError,
     FxValueError,
@@ -202,7 +203,7 @@ def one_axis(axis: Any, ndim: int, name: str) -> int:
     """An axis as a number in [0, ndim)."""
     value = integer(axis, name, "axis")
     if not -ndim <= value < ndim:
-        raise FxValueError(
+        raise AxisError(
             f"{name}: axis {value} is out of range for an array of rank {ndim}; expected "
             f"{-ndim} <= axis < {ndim}."
         )

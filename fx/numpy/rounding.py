@@ -10,7 +10,7 @@ import numpy as np
 from fx import dtypes
 from fx.core.array import Array
 from fx.core.primitive import P, lit
-from fx.errors import FxTypeError, FxValueError, public
+from fx.errors import AxisError, FxTypeError, public
 from fx.numpy.arithmetic import remainder
 from fx.numpy.dispatch import SINGLE_DOUBLE, short_way
 from fx.numpy.promotion import (
@@ -398,7 +398,7 @@ def unwrap(p: Any, discont: float | None = None, axis: int = -1, period: float =
         (x,) = promote_inexact("numpy.unwrap", x)
     place = axis % x.ndim if -x.ndim <= axis < x.ndim else None
     if place is None:
-        raise FxValueError(f"numpy.unwrap: axis {axis} is out of range for rank {x.ndim}.")
+        raise AxisError(f"numpy.unwrap: axis {axis} is out of range for rank {x.ndim}.")
     n = x.shape[place]
     if n < 2:
         return x

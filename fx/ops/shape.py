@@ -14,7 +14,7 @@ import numpy as np
 from fx import dtypes
 from fx.core.avals import ShapedArray
 from fx.core.primitive import P, Primitive
-from fx.errors import FxValueError, ShapeError
+from fx.errors import AxisError, FxValueError, ShapeError
 from fx.ops.base import check_domain, move_axis
 from fx.util import without
 
@@ -30,7 +30,7 @@ def check_axes(name: str, what: str, axes: Sequence[int], ndim: int) -> None:
     """Raise unless axes are distinct and in [0, ndim)."""
     for axis in axes:
         if not 0 <= axis < ndim:
-            raise FxValueError(
+            raise AxisError(
                 f"{name}: {what} {axis} is out of range for an operand of rank {ndim}; "
                 f"expected a number in [0, {ndim})."
             )
