@@ -61,7 +61,12 @@ def _float(
 
 def _log_base(base: float) -> Callable[[Any], Any]:
     def compute(x: Any) -> Any:
-        return P.div(P.log(x), lit(x, math.log(base)))
+        log = P.log(x)
+        if x.dtype.kind != "c":
+            return P.div(log, lit(x, math.log(base)))
+        # Each part by itself: a quotient of complex numbers makes NaN of infinities.
+        parts = [P.real(log), P.imag(log)]
+        return P.complex(*[P.div(part, lit(part, math.log(base))) for part in parts])
 
     return compute
 

@@ -45,6 +45,11 @@ KNOWN_DIFFERENCES = [
         "Carry types of a scan reach a fixpoint before the stacked results get theirs.",
         row("lax.scan(lambda c, a: (c * a + 1., c), 1., x)", x="f32[3]"),
     ),
+    # The array API's special cases.
+    Difference(
+        "A finite number over an infinity is a zero, rounded down or not; JAX rounds it down to -1.",
+        row("jnp.floor_divide(x, -jnp.inf)", x="f32[3] 0.5..1.5"),
+    ),
     # Errors in place of silent results.
     Difference(
         "An index out of bounds is an error where it is known; JAX clamps it.",

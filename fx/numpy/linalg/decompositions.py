@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numpy as np
-
 import fx.numpy as jnp
 from fx import dtypes
 from fx.core.array import Array
@@ -341,7 +339,7 @@ def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False, tol: Any =
         tol: the same bound as an absolute number, in place of `rtol`.
 
     Returns:
-        int32 array of shape (...).
+        Array of the default integer dtype, of shape (...).
 
     Raises:
         FxValueError: both `rtol` and `tol` are given.
@@ -356,7 +354,7 @@ def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False, tol: Any =
         raise FxValueError(f"{name} got both rtol and tol; give one of them.")
     (x,) = promote_inexact(name, M)
     if x.ndim < 2:
-        return jnp.any(x != 0).astype(np.int32)
+        return jnp.any(x != 0).astype(dtypes.default_int())
     s = svd(x, full_matrices=False, compute_uv=False, hermitian=hermitian)
     if tol is None:
         if rtol is None:
@@ -364,4 +362,4 @@ def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False, tol: Any =
         bound = jnp.max(s, axis=-1, initial=0) * jnp.asarray(array(rtol, name), s.dtype)
     else:
         bound = jnp.asarray(array(tol, name), s.dtype)
-    return jnp.sum(s > bound[..., None], axis=-1, dtype=np.int32)
+    return jnp.sum(s > bound[..., None], axis=-1, dtype=dtypes.default_int())
