@@ -47,7 +47,7 @@ KNOWN_DIFFERENCES = [
     ),
     # The array API's special cases.
     Difference(
-        "A finite number over an infinity is a zero, rounded down or not; JAX rounds it down to -1.",
+        "A finite number over an infinity is a zero, rounded down as well; for JAX that is -1.",
         row("jnp.floor_divide(x, -jnp.inf)", x="f32[3] 0.5..1.5"),
     ),
     # Errors in place of silent results.
