@@ -45,7 +45,7 @@ def test_capabilities():
         "max dimensions": 64,
     }
     assert jnp.zeros((1,) * capabilities["max dimensions"]).ndim == 64
-    with pytest.raises(ValueError, match="64"):
+    with pytest.raises((ValueError, MemoryError), match="64"):
         jnp.zeros((1,) * 65)
 
 
