@@ -142,6 +142,24 @@ _ALIASES = {
 }
 
 
+def declare(annotation: str, words: str, holds: Callable[[Any], bool]) -> None:
+    """Say what an annotation asks for: in words, and as a question about a value.
+
+    Args:
+        annotation: as it is written in signatures; the name of an alias, usually of `Any`.
+        words: what messages call it.
+        holds: whether a value is that; where it raises, the value is not.
+    """
+
+    def surely(x: Any) -> bool:
+        try:
+            return holds(x)
+        except Exception:
+            return False
+
+    _KINDS[annotation] = words, surely
+
+
 def _alternatives(annotation: str) -> list[str]:
     """The members of a union, at its top level."""
     parts, depth, start = [], 0, 0

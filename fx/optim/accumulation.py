@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import fx.numpy as jnp
 from fx import tree
 from fx.errors import checked
-from fx.optim.base import GradientTransformation, Params, Updates
+from fx.optim.base import GradientTransformation, Numeric, Params, Updates
 from fx.optim.numerics import safe_increment, scalar
 from fx.optim.scaling import step_count
 from fx.optim.tree_utils.arithmetic import map_present, tree_zeros_like
@@ -22,7 +22,7 @@ class TraceState(NamedTuple):
 
 @checked
 def trace(
-    decay: Any, nesterov: bool = False, accumulator_dtype: Any = None
+    decay: Numeric, nesterov: bool = False, accumulator_dtype: Any = None
 ) -> GradientTransformation:
     """The sum of all updates so far, older ones decayed: momentum.
 
@@ -70,7 +70,9 @@ class EmaState(NamedTuple):
 
 
 @checked
-def ema(decay: Any, debias: bool = True, accumulator_dtype: Any = None) -> GradientTransformation:
+def ema(
+    decay: Numeric, debias: bool = True, accumulator_dtype: Any = None
+) -> GradientTransformation:
     """The exponential moving average of the updates.
 
     Args:

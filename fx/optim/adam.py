@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import fx.numpy as jnp
 from fx import tree
 from fx.errors import FxValueError, checked
-from fx.optim.base import GradientTransformation, Params, Updates
+from fx.optim.base import GradientTransformation, Numeric, Params, Updates
 from fx.optim.numerics import abs_sq, is_zero, safe_increment, scalar, widened
 from fx.optim.scaling import step_count
 from fx.optim.tree_utils.arithmetic import (
@@ -39,7 +39,7 @@ def plus(x: Any, term: Any) -> Any:
     return x if is_zero(term) else x + scalar(term, x)
 
 
-def quotient(mu: Any, nu: Any, eps: Any, eps_root: Any) -> Any:
+def quotient(mu: Any, nu: Any, eps: Numeric, eps_root: Numeric) -> Any:
     """mu / (sqrt(nu + eps_root) + eps), leaf by leaf."""
 
     def divide(m: Any, v: Any) -> Any:
@@ -48,7 +48,7 @@ def quotient(mu: Any, nu: Any, eps: Any, eps_root: Any) -> Any:
     return map_present(divide, mu, nu)
 
 
-def first_moment(updates: Updates, mu: Any, b1: Any, count: Any, nesterov: bool) -> Any:
+def first_moment(updates: Updates, mu: Any, b1: Numeric, count: Numeric, nesterov: bool) -> Any:
     """The corrected average of updates, a step ahead with Nesterov's momentum (Dozat, 2016)."""
     if not nesterov:
         return tree_bias_correction(mu, b1, count)
@@ -59,10 +59,10 @@ def first_moment(updates: Updates, mu: Any, b1: Any, count: Any, nesterov: bool)
 
 @checked
 def scale_by_adam(
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-8,
-    eps_root: Any = 0.0,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.999,
+    eps: Numeric = 1e-8,
+    eps_root: Numeric = 0.0,
     mu_dtype: Any = None,
     *,
     nesterov: bool = False,
@@ -124,10 +124,10 @@ class ScaleByAmsgradState(NamedTuple):
 
 @checked
 def scale_by_amsgrad(
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-8,
-    eps_root: Any = 0.0,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.999,
+    eps: Numeric = 1e-8,
+    eps_root: Numeric = 0.0,
     mu_dtype: Any = None,
     bias_correction_mu: bool = True,
     bias_correction_nu: bool = True,
@@ -174,7 +174,9 @@ def scale_by_amsgrad(
 
 
 @checked
-def scale_by_adamax(b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> GradientTransformation:
+def scale_by_adamax(
+    b1: Numeric = 0.9, b2: Numeric = 0.999, eps: Numeric = 1e-8
+) -> GradientTransformation:
     """The average of updates, divided by their decaying maximum.
 
     Args:
@@ -220,10 +222,10 @@ class ScaleByBeliefState(NamedTuple):
 
 @checked
 def scale_by_belief(
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-16,
-    eps_root: Any = 1e-16,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.999,
+    eps: Numeric = 1e-16,
+    eps_root: Numeric = 1e-16,
     *,
     nesterov: bool = False,
 ) -> GradientTransformation:
@@ -270,11 +272,11 @@ def scale_by_belief(
 
 @checked
 def scale_by_yogi(
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-3,
-    eps_root: Any = 0.0,
-    initial_accumulator_value: Any = 1e-6,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.999,
+    eps: Numeric = 1e-3,
+    eps_root: Numeric = 0.0,
+    initial_accumulator_value: Numeric = 1e-6,
 ) -> GradientTransformation:
     """Adam whose average of squares changes by a bounded amount in each step.
 
@@ -321,11 +323,11 @@ def scale_by_yogi(
 
 @checked
 def scale_by_radam(
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-8,
-    eps_root: Any = 0.0,
-    threshold: Any = 5.0,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.999,
+    eps: Numeric = 1e-8,
+    eps_root: Numeric = 0.0,
+    threshold: Numeric = 5.0,
     *,
     nesterov: bool = False,
 ) -> GradientTransformation:
@@ -391,7 +393,11 @@ class ScaleByAdanState(NamedTuple):
 
 @checked
 def scale_by_adan(
-    b1: Any = 0.98, b2: Any = 0.92, b3: Any = 0.99, eps: Any = 1e-8, eps_root: Any = 0.0
+    b1: Numeric = 0.98,
+    b2: Numeric = 0.92,
+    b3: Numeric = 0.99,
+    eps: Numeric = 1e-8,
+    eps_root: Numeric = 0.0,
 ) -> GradientTransformation:
     """Adam with Nesterov's momentum, made of the differences of successive updates.
 
@@ -449,8 +455,8 @@ class ScaleByLionState(NamedTuple):
 
 @checked
 def scale_by_lion(
-    b1: Any = 0.9,
-    b2: Any = 0.99,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.99,
     mu_dtype: Any = None,
     *,
     mode: str = "hard",

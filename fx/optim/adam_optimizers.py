@@ -10,7 +10,7 @@ from fx.optim.adam import (
     scale_by_adamax,
     scale_by_amsgrad,
 )
-from fx.optim.base import GradientTransformationExtraArgs, MaskOrFn, ScalarOrSchedule
+from fx.optim.base import GradientTransformationExtraArgs, MaskOrFn, Numeric, ScalarOrSchedule
 from fx.optim.combine import chain
 from fx.optim.scaling import scale_by_learning_rate, scale_by_trust_ratio
 from fx.optim.weights import add_decayed_weights
@@ -19,10 +19,10 @@ from fx.optim.weights import add_decayed_weights
 @checked
 def adam(
     learning_rate: ScalarOrSchedule,
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-8,
-    eps_root: Any = 0.0,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.999,
+    eps: Numeric = 1e-8,
+    eps_root: Numeric = 0.0,
     mu_dtype: Any = None,
     *,
     nesterov: bool = False,
@@ -70,10 +70,10 @@ def adam(
 @checked
 def nadam(
     learning_rate: ScalarOrSchedule,
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-8,
-    eps_root: Any = 0.0,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.999,
+    eps: Numeric = 1e-8,
+    eps_root: Numeric = 0.0,
     mu_dtype: Any = None,
     *,
     nesterov: bool = True,
@@ -125,10 +125,10 @@ def nadam(
 @checked
 def adamw(
     learning_rate: ScalarOrSchedule,
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-8,
-    eps_root: Any = 0.0,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.999,
+    eps: Numeric = 1e-8,
+    eps_root: Numeric = 0.0,
     mu_dtype: Any = None,
     weight_decay: ScalarOrSchedule = 1e-4,
     mask: MaskOrFn | None = None,
@@ -183,10 +183,10 @@ def adamw(
 @checked
 def nadamw(
     learning_rate: ScalarOrSchedule,
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-8,
-    eps_root: Any = 0.0,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.999,
+    eps: Numeric = 1e-8,
+    eps_root: Numeric = 0.0,
     mu_dtype: Any = None,
     weight_decay: ScalarOrSchedule = 1e-4,
     mask: MaskOrFn | None = None,
@@ -247,9 +247,9 @@ def nadamw(
 @checked
 def adamax(
     learning_rate: ScalarOrSchedule,
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-8,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.999,
+    eps: Numeric = 1e-8,
 ) -> GradientTransformationExtraArgs:
     """Adam with the decaying maximum of gradients in place of their root mean square.
 
@@ -286,9 +286,9 @@ def adamax(
 @checked
 def adamaxw(
     learning_rate: ScalarOrSchedule,
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-8,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.999,
+    eps: Numeric = 1e-8,
     weight_decay: ScalarOrSchedule = 1e-4,
     mask: MaskOrFn | None = None,
 ) -> GradientTransformationExtraArgs:
@@ -332,10 +332,10 @@ def adamaxw(
 @checked
 def amsgrad(
     learning_rate: ScalarOrSchedule,
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-8,
-    eps_root: Any = 0.0,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.999,
+    eps: Numeric = 1e-8,
+    eps_root: Numeric = 0.0,
     mu_dtype: Any = None,
     bias_correction_mu: bool = True,
     bias_correction_nu: bool = True,
@@ -379,10 +379,10 @@ def amsgrad(
 @checked
 def lamb(
     learning_rate: ScalarOrSchedule,
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-6,
-    eps_root: Any = 0.0,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.999,
+    eps: Numeric = 1e-6,
+    eps_root: Numeric = 0.0,
     weight_decay: ScalarOrSchedule = 0.0,
     mask: MaskOrFn | None = None,
 ) -> GradientTransformationExtraArgs:

@@ -13,7 +13,7 @@ from fx.optim.adam import (
     scale_by_radam,
     scale_by_yogi,
 )
-from fx.optim.base import GradientTransformationExtraArgs, MaskOrFn, ScalarOrSchedule
+from fx.optim.base import GradientTransformationExtraArgs, MaskOrFn, Numeric, ScalarOrSchedule
 from fx.optim.combine import chain
 from fx.optim.direct import scale_by_optimistic_gradient
 from fx.optim.scaling import scale_by_learning_rate
@@ -23,10 +23,10 @@ from fx.optim.weights import add_decayed_weights
 @checked
 def adabelief(
     learning_rate: ScalarOrSchedule,
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-16,
-    eps_root: Any = 1e-16,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.999,
+    eps: Numeric = 1e-16,
+    eps_root: Numeric = 1e-16,
     *,
     nesterov: bool = False,
 ) -> GradientTransformationExtraArgs:
@@ -68,11 +68,11 @@ def adabelief(
 @checked
 def adan(
     learning_rate: ScalarOrSchedule,
-    b1: Any = 0.98,
-    b2: Any = 0.92,
-    b3: Any = 0.99,
-    eps: Any = 1e-8,
-    eps_root: Any = 1e-8,
+    b1: Numeric = 0.98,
+    b2: Numeric = 0.92,
+    b3: Numeric = 0.99,
+    eps: Numeric = 1e-8,
+    eps_root: Numeric = 1e-8,
     weight_decay: ScalarOrSchedule = 0.0,
     mask: MaskOrFn | None = None,
 ) -> GradientTransformationExtraArgs:
@@ -119,8 +119,8 @@ def adan(
 @checked
 def lion(
     learning_rate: ScalarOrSchedule,
-    b1: Any = 0.9,
-    b2: Any = 0.99,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.99,
     mu_dtype: Any = None,
     weight_decay: ScalarOrSchedule = 1e-3,
     mask: MaskOrFn | None = None,
@@ -165,11 +165,11 @@ def lion(
 @checked
 def radam(
     learning_rate: ScalarOrSchedule,
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-8,
-    eps_root: Any = 0.0,
-    threshold: Any = 5.0,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.999,
+    eps: Numeric = 1e-8,
+    eps_root: Numeric = 0.0,
+    threshold: Numeric = 5.0,
     *,
     nesterov: bool = False,
 ) -> GradientTransformationExtraArgs:
@@ -211,9 +211,9 @@ def radam(
 @checked
 def yogi(
     learning_rate: ScalarOrSchedule,
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-3,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.999,
+    eps: Numeric = 1e-3,
 ) -> GradientTransformationExtraArgs:
     """Adam whose average of squares changes by a bounded amount in each step.
 
@@ -252,12 +252,12 @@ def yogi(
 def optimistic_adam_v2(
     learning_rate: ScalarOrSchedule,
     *,
-    alpha: Any = 1.0,
-    beta: Any = 1.0,
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-8,
-    eps_root: Any = 0.0,
+    alpha: Numeric = 1.0,
+    beta: Numeric = 1.0,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.999,
+    eps: Numeric = 1e-8,
+    eps_root: Numeric = 0.0,
     mu_dtype: Any = None,
     nesterov: bool = True,
 ) -> GradientTransformationExtraArgs:
@@ -301,12 +301,12 @@ def optimistic_adam_v2(
 
 @checked
 def optimistic_adam(
-    learning_rate: Any,
-    optimism: Any = None,
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-8,
-    eps_root: Any = 0.0,
+    learning_rate: ScalarOrSchedule,
+    optimism: Numeric = None,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.999,
+    eps: Numeric = 1e-8,
+    eps_root: Numeric = 0.0,
     mu_dtype: Any = None,
     *,
     nesterov: bool = True,

@@ -10,6 +10,7 @@ from fx.optim.accumulation import ema, trace
 from fx.optim.base import (
     GradientTransformationExtraArgs,
     MaskOrFn,
+    Numeric,
     ScalarOrSchedule,
     identity,
 )
@@ -32,12 +33,12 @@ from fx.optim.weights import add_decayed_weights
 @checked
 def rmsprop(
     learning_rate: ScalarOrSchedule,
-    decay: Any = 0.9,
-    eps: Any = 1e-8,
-    initial_scale: Any = 0.0,
+    decay: Numeric = 0.9,
+    eps: Numeric = 1e-8,
+    initial_scale: Numeric = 0.0,
     eps_in_sqrt: bool = True,
     centered: bool = False,
-    momentum: Any = None,
+    momentum: Numeric = None,
     nesterov: bool = False,
     bias_correction: bool = False,
 ) -> GradientTransformationExtraArgs:
@@ -84,8 +85,8 @@ def rmsprop(
 @checked
 def adagrad(
     learning_rate: ScalarOrSchedule,
-    initial_accumulator_value: Any = 0.1,
-    eps: Any = 1e-7,
+    initial_accumulator_value: Numeric = 0.1,
+    eps: Numeric = 1e-7,
 ) -> GradientTransformationExtraArgs:
     """Gradients over the root of the sum of all their squares.
 
@@ -122,8 +123,8 @@ def adagrad(
 @checked
 def adadelta(
     learning_rate: ScalarOrSchedule | None = None,
-    rho: Any = 0.9,
-    eps: Any = 1e-6,
+    rho: Numeric = 0.9,
+    eps: Numeric = 1e-6,
     weight_decay: ScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn | None = None,
 ) -> GradientTransformationExtraArgs:
@@ -165,14 +166,14 @@ def adadelta(
 def adafactor(
     learning_rate: ScalarOrSchedule | None = None,
     min_dim_size_to_factor: int = 128,
-    decay_rate: Any = 0.8,
-    decay_offset: Any = 0,
+    decay_rate: Numeric = 0.8,
+    decay_offset: Numeric = 0,
     multiply_by_parameter_scale: bool = True,
-    clipping_threshold: Any = 1.0,
-    momentum: Any = None,
+    clipping_threshold: Numeric = 1.0,
+    momentum: Numeric = None,
     dtype_momentum: Any = jnp.float32,
     weight_decay_rate: ScalarOrSchedule | None = None,
-    eps: Any = 1e-30,
+    eps: Numeric = 1e-30,
     factored: bool = True,
     weight_decay_mask: MaskOrFn | None = None,
 ) -> GradientTransformationExtraArgs:
@@ -230,11 +231,11 @@ def adafactor(
 @checked
 def novograd(
     learning_rate: ScalarOrSchedule,
-    b1: Any = 0.9,
-    b2: Any = 0.25,
-    eps: Any = 1e-6,
-    eps_root: Any = 0.0,
-    weight_decay: Any = 0.0,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.25,
+    eps: Numeric = 1e-6,
+    eps_root: Numeric = 0.0,
+    weight_decay: ScalarOrSchedule = 0.0,
 ) -> GradientTransformationExtraArgs:
     """Gradients over the average norm of their array, with momentum.
 
@@ -273,8 +274,8 @@ def novograd(
 
 @checked
 def sm3(
-    learning_rate: Any,
-    momentum: Any = 0.9,
+    learning_rate: ScalarOrSchedule,
+    momentum: Numeric = 0.9,
 ) -> GradientTransformationExtraArgs:
     """Adagrad whose sums of squares are kept by rows and columns.
 
@@ -305,11 +306,11 @@ def sm3(
 
 @checked
 def rprop(
-    learning_rate: Any,
-    eta_minus: Any = 0.5,
-    eta_plus: Any = 1.2,
-    min_step_size: Any = 1e-6,
-    max_step_size: Any = 50.0,
+    learning_rate: ScalarOrSchedule,
+    eta_minus: Numeric = 0.5,
+    eta_plus: Numeric = 1.2,
+    min_step_size: Numeric = 1e-6,
+    max_step_size: Numeric = 50.0,
 ) -> GradientTransformationExtraArgs:
     """Steps of their own size for each number, by the signs of gradients alone.
 

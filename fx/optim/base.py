@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import fx.numpy as jnp
-from fx import tree
+from fx import dtypes, tree
+from fx.core.array import aval_of, is_arraylike
 from fx.errors import FxValueError, checked, public
+from fx.signatures import declare
 from fx.tree_util import register_pytree_node_class
 
 Params = Any
@@ -21,6 +23,22 @@ OptState = Any
 Schedule = Callable[[Any], Any]
 ScalarOrSchedule = Any
 MaskOrFn = Any
+Numeric = Any  # a number, or an array of numbers
+Tree = Any
+
+
+def _is_numeric(x: Any) -> bool:
+    return is_arraylike(x) and dtypes.KIND[aval_of(x).dtype] in "biufc"
+
+
+def _is_tree(x: Any) -> bool:
+    return all(is_arraylike(leaf) for leaf in tree.leaves(x))
+
+
+declare("Numeric", "a number", _is_numeric)
+declare("ScalarOrSchedule", "a number or a schedule", lambda x: callable(x) or _is_numeric(x))
+for _alias in ("Tree", "Params", "Updates"):
+    declare(_alias, "a pytree of arrays", _is_tree)
 
 
 class TransformInitFn(Protocol):

@@ -11,7 +11,9 @@ from fx.errors import FxValueError, ShapeError, checked, public
 from fx.optim.base import (
     EmptyState,
     GradientTransformation,
+    Numeric,
     Params,
+    Tree,
     Updates,
     init_empty_state,
     need_params,
@@ -27,7 +29,7 @@ ClipByGlobalNormState = EmptyState
 
 
 @checked
-def clip(max_delta: Any) -> GradientTransformation:
+def clip(max_delta: Numeric) -> GradientTransformation:
     """Every number clipped to [−max_delta, max_delta].
 
     Args:
@@ -49,7 +51,7 @@ def clip(max_delta: Any) -> GradientTransformation:
 
 
 @checked
-def clip_by_block_rms(threshold: Any) -> GradientTransformation:
+def clip_by_block_rms(threshold: Numeric) -> GradientTransformation:
     """Each array scaled down, where needed, until its root mean square is threshold.
 
     Args:
@@ -76,7 +78,7 @@ def clip_by_block_rms(threshold: Any) -> GradientTransformation:
 
 
 @checked
-def clip_by_global_norm(max_norm: Any) -> GradientTransformation:
+def clip_by_global_norm(max_norm: Numeric) -> GradientTransformation:
     """All updates scaled down together, where needed, until their norm is max_norm.
 
     Args:
@@ -144,7 +146,7 @@ def unitwise_norm(x: Any, axis: Any = None) -> Any:
     return jnp.broadcast_to(jnp.sqrt(total), x.shape)
 
 
-def unitwise_clip(g_norm: Any, max_norm: Any, grad: Any, div_eps: Any = 1e-6) -> Any:
+def unitwise_clip(g_norm: Any, max_norm: Numeric, grad: Any, div_eps: Numeric = 1e-6) -> Any:
     """Each number scaled by max_norm / g_norm where g_norm is not below max_norm.
 
     Args:
@@ -167,7 +169,9 @@ def unitwise_clip(g_norm: Any, max_norm: Any, grad: Any, div_eps: Any = 1e-6) ->
 
 
 @checked
-def adaptive_grad_clip(clipping: Any, eps: Any = 1e-3, axis: Any = None) -> GradientTransformation:
+def adaptive_grad_clip(
+    clipping: Numeric, eps: Numeric = 1e-3, axis: Any = None
+) -> GradientTransformation:
     """Each unit's updates scaled down, where needed, to a part of the norm of its weights.
 
     Args:
@@ -201,7 +205,7 @@ def adaptive_grad_clip(clipping: Any, eps: Any = 1e-3, axis: Any = None) -> Grad
 
 
 @public
-def per_example_global_norm_clip(grads: Any, l2_norm_clip: Any) -> tuple[Any, Any]:
+def per_example_global_norm_clip(grads: Tree, l2_norm_clip: Numeric) -> tuple[Any, Any]:
     """The sum over examples of gradients, each example's scaled down to a norm where needed.
 
     Args:
@@ -232,7 +236,7 @@ def per_example_global_norm_clip(grads: Any, l2_norm_clip: Any) -> tuple[Any, An
 
 @public
 def per_example_layer_norm_clip(
-    grads: Any, global_l2_norm_clip: Any, uniform: bool = True
+    grads: Tree, global_l2_norm_clip: Numeric, uniform: bool = True
 ) -> tuple[Any, Any]:
     """`per_example_global_norm_clip` of each array by itself, with a part of the norm.
 

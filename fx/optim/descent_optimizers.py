@@ -9,6 +9,7 @@ from fx.optim.accumulation import ema, trace
 from fx.optim.base import (
     GradientTransformationExtraArgs,
     MaskOrFn,
+    Numeric,
     ScalarOrSchedule,
     identity,
 )
@@ -29,7 +30,7 @@ from fx.optim.weights import add_decayed_weights, add_noise
 @checked
 def sgd(
     learning_rate: ScalarOrSchedule,
-    momentum: Any = None,
+    momentum: Numeric = None,
     nesterov: bool = False,
     accumulator_dtype: Any = None,
 ) -> GradientTransformationExtraArgs:
@@ -67,8 +68,8 @@ def sgd(
 @checked
 def noisy_sgd(
     learning_rate: ScalarOrSchedule,
-    eta: Any = 0.01,
-    gamma: Any = 0.55,
+    eta: Numeric = 0.01,
+    gamma: Numeric = 0.55,
     key: Any = None,
     *,
     seed: int | None = None,
@@ -147,7 +148,7 @@ def sign_sgd(
 @checked
 def signum(
     learning_rate: ScalarOrSchedule,
-    beta: Any = 0.9,
+    beta: Numeric = 0.9,
     accumulator_dtype: Any = None,
 ) -> GradientTransformationExtraArgs:
     """Steps of one size: the sign of the average gradient.
@@ -186,8 +187,8 @@ def signum(
 @checked
 def optimistic_gradient_descent(
     learning_rate: ScalarOrSchedule,
-    alpha: Any = 1.0,
-    beta: Any = 1.0,
+    alpha: Numeric = 1.0,
+    beta: Numeric = 1.0,
 ) -> GradientTransformationExtraArgs:
     """Gradient descent whose steps add their difference from the last step, for games.
 
@@ -226,10 +227,10 @@ def lars(
     learning_rate: ScalarOrSchedule,
     weight_decay: ScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = True,
-    trust_coefficient: Any = 0.001,
-    eps: Any = 0.0,
+    trust_coefficient: Numeric = 0.001,
+    eps: Numeric = 0.0,
     trust_ratio_mask: MaskOrFn = True,
-    momentum: Any = 0.9,
+    momentum: Numeric = 0.9,
     nesterov: bool = False,
 ) -> GradientTransformationExtraArgs:
     """Gradient descent with steps in proportion to the norm of each array of parameters.
@@ -275,7 +276,7 @@ def lars(
 @checked
 def fromage(
     learning_rate: ScalarOrSchedule,
-    min_norm: Any = 1e-6,
+    min_norm: Numeric = 1e-6,
 ) -> GradientTransformationExtraArgs:
     """Steps in proportion to the norm of each array of parameters, whose norm they keep.
 
@@ -322,10 +323,10 @@ def fromage(
 
 @checked
 def polyak_sgd(
-    max_learning_rate: Any = 1.0,
+    max_learning_rate: ScalarOrSchedule = 1.0,
     scaling: Any = 1.0,
-    f_min: Any = 0.0,
-    eps: Any = 0.0,
+    f_min: Numeric = 0.0,
+    eps: Numeric = 0.0,
     variant: str = "sps",
 ) -> GradientTransformationExtraArgs:
     """Gradient descent with the step that would reach the minimum of a tangent plane.

@@ -12,7 +12,9 @@ from fx.optim.base import (
     EmptyState,
     GradientTransformation,
     GradientTransformationExtraArgs,
+    Numeric,
     Params,
+    ScalarOrSchedule,
     Updates,
     init_empty_state,
     need_params,
@@ -36,7 +38,9 @@ class ScaleByOptimisticGradientState(NamedTuple):
 
 
 @checked
-def scale_by_optimistic_gradient(alpha: Any = 1.0, beta: Any = 1.0) -> GradientTransformation:
+def scale_by_optimistic_gradient(
+    alpha: Numeric = 1.0, beta: Numeric = 1.0
+) -> GradientTransformation:
     """alpha · update + beta · (update − last update).
 
     Args:
@@ -83,11 +87,11 @@ class ScaleByNovogradState(NamedTuple):
 
 @checked
 def scale_by_novograd(
-    b1: Any = 0.9,
-    b2: Any = 0.25,
-    eps: Any = 1e-8,
-    eps_root: Any = 0.0,
-    weight_decay: Any = 0.0,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.25,
+    eps: Numeric = 1e-8,
+    eps_root: Numeric = 0.0,
+    weight_decay: ScalarOrSchedule = 0.0,
     mu_dtype: Any = None,
 ) -> GradientTransformation:
     """Updates over the average norm of their array, with weight decay and momentum.
@@ -149,11 +153,11 @@ class ScaleByRpropState(NamedTuple):
 
 @checked
 def scale_by_rprop(
-    learning_rate: Any,
-    eta_minus: Any = 0.5,
-    eta_plus: Any = 1.2,
-    min_step_size: Any = 1e-6,
-    max_step_size: Any = 50.0,
+    learning_rate: ScalarOrSchedule,
+    eta_minus: Numeric = 0.5,
+    eta_plus: Numeric = 1.2,
+    min_step_size: Numeric = 1e-6,
+    max_step_size: Numeric = 50.0,
 ) -> GradientTransformation:
     """The sign of each update, times a step size that grows while the sign stays.
 
@@ -203,7 +207,10 @@ def scale_by_rprop(
 
 @checked
 def scale_by_polyak(
-    f_min: Any = 0.0, max_learning_rate: Any = 1.0, eps: Any = 0.0, variant: str = "sps"
+    f_min: Numeric = 0.0,
+    max_learning_rate: ScalarOrSchedule = 1.0,
+    eps: Numeric = 0.0,
+    variant: str = "sps",
 ) -> GradientTransformationExtraArgs:
     """Updates times (value − f_min) / ‖updates‖², the step to the root of a tangent plane.
 

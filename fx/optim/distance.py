@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import fx.numpy as jnp
 from fx import tree
 from fx.errors import checked
-from fx.optim.base import GradientTransformation, Params, Updates, need_params
+from fx.optim.base import GradientTransformation, Numeric, Params, Updates, need_params
 from fx.optim.numerics import abs_sq, safe_norm, scalar
 from fx.optim.tree_utils.moments import tree_cast
 
@@ -22,7 +22,10 @@ class ScaleByDistanceOverGradientsState(NamedTuple):
 
 @checked
 def scale_by_distance_over_gradients(
-    reps_rel: Any = 1e-6, eps: Any = 1e-8, param_dtype: Any = jnp.float32, global_scale: Any = 1.0
+    reps_rel: Numeric = 1e-6,
+    eps: Numeric = 1e-8,
+    param_dtype: Any = jnp.float32,
+    global_scale: Any = 1.0,
 ) -> GradientTransformation:
     """Each array's updates times distance / √(sum of squared norms): no learning rate to choose.
 

@@ -11,7 +11,7 @@ import numpy as np
 import fx.numpy as jnp
 from fx import lax, tree
 from fx.errors import FxTypeError, checked
-from fx.optim.base import GradientTransformation, Params, Updates, need_params
+from fx.optim.base import GradientTransformation, Numeric, Params, Updates, need_params
 from fx.optim.numerics import abs_sq, safe_increment, scalar, square_dtype, widened
 from fx.optim.scaling import step_count
 from fx.optim.tree_utils.arithmetic import tree_zeros_like
@@ -27,7 +27,7 @@ class FactoredState(NamedTuple):
     v: Any
 
 
-def decay_rate_pow(count: Any, exponent: Any = 0.8) -> Any:
+def decay_rate_pow(count: Numeric, exponent: Numeric = 0.8) -> Any:
     """1 − t^(−exponent) for the step t = count + 1.
 
     Args:
@@ -62,10 +62,10 @@ def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
 @checked
 def scale_by_factored_rms(
     factored: bool = True,
-    decay_rate: Any = 0.8,
+    decay_rate: Numeric = 0.8,
     step_offset: Any = 0,
     min_dim_size_to_factor: int = 128,
-    epsilon: Any = 1e-30,
+    epsilon: Numeric = 1e-30,
     decay_rate_fn: Callable[[Any, Any], Any] = decay_rate_pow,
 ) -> GradientTransformation:
     """Updates over the root of the average of squares, kept as rows and columns.
@@ -152,7 +152,9 @@ class ScaleBySM3State(NamedTuple):
 
 
 @checked
-def scale_by_sm3(b1: Any = 0.9, b2: Any = 1.0, eps: Any = 1e-8) -> GradientTransformation:
+def scale_by_sm3(
+    b1: Numeric = 0.9, b2: Numeric = 1.0, eps: Numeric = 1e-8
+) -> GradientTransformation:
     """Adagrad whose sums of squares are bounded by maxima along each axis.
 
     Args:

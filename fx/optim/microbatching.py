@@ -12,6 +12,7 @@ from fx import dtypes, lax
 from fx import tree as trees
 from fx.calls.jit import eval_shape
 from fx.errors import FxTypeError, FxValueError, ShapeError, checked, public
+from fx.optim.base import Tree
 from fx.transforms.grad import value_and_grad
 from fx.transforms.mapping import vmap
 
@@ -49,7 +50,7 @@ class Accumulator:
 
 
 @public
-def reshape_batch_axis(tree: Any, microbatch_size: int, axis: int = 0) -> Any:
+def reshape_batch_axis(tree: Tree, microbatch_size: int, axis: int = 0) -> Any:
     """A batch axis as two: parts, and examples of a part.
 
     Args:

@@ -10,6 +10,7 @@ from fx.optim.accumulation import ema
 from fx.optim.base import (
     GradientTransformation,
     GradientTransformationExtraArgs,
+    Numeric,
     Params,
     Updates,
     stateless,
@@ -106,7 +107,7 @@ def monitor(
 @checked
 def measure_with_ema(
     measure: Callable[[Updates], Any],
-    decay: Any,
+    decay: Numeric,
     debias: bool = True,
     accumulator_dtype: Any = None,
 ) -> GradientTransformationExtraArgs:

@@ -11,6 +11,7 @@ from fx.errors import FxTypeError, public
 from fx.optim.base import (
     GradientTransformation,
     GradientTransformationExtraArgs,
+    Numeric,
     Params,
     Updates,
     with_extra_args_support,
@@ -32,7 +33,7 @@ class ShouldSkipUpdateFunction(Protocol):
 
 
 @public
-def skip_not_finite(updates: Updates, gradient_step: Any, params: Params) -> tuple[Any, Any]:
+def skip_not_finite(updates: Updates, gradient_step: Numeric, params: Params) -> tuple[Any, Any]:
     """Leaves out gradients with NaN or infinity, as `should_skip_update_fn` of `MultiSteps`.
 
     Args:
@@ -57,7 +58,7 @@ def skip_not_finite(updates: Updates, gradient_step: Any, params: Params) -> tup
 
 @public
 def skip_large_updates(
-    updates: Updates, gradient_step: Any, params: Params, max_squared_norm: Any
+    updates: Updates, gradient_step: Numeric, params: Params, max_squared_norm: Numeric
 ) -> tuple[Any, Any]:
     """Leaves out gradients of a large norm, as `should_skip_update_fn` of `MultiSteps`.
 

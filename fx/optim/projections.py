@@ -9,6 +9,7 @@ from fx import lax
 from fx import tree as trees
 from fx.calls.custom import custom_jvp
 from fx.errors import FxTypeError, public
+from fx.optim.base import Numeric, Tree
 from fx.optim.tree_utils.arithmetic import (
     tree_add_scale,
     tree_full_like,
@@ -19,7 +20,7 @@ from fx.optim.tree_utils.arithmetic import (
 
 
 @public
-def projection_non_negative(tree: Any) -> Any:
+def projection_non_negative(tree: Tree) -> Any:
     """The nearest numbers that are not negative: max(x, 0).
 
     Args:
@@ -38,7 +39,7 @@ def projection_non_negative(tree: Any) -> Any:
 
 
 @public
-def projection_box(tree: Any, lower: Any, upper: Any) -> Any:
+def projection_box(tree: Tree, lower: Any, upper: Any) -> Any:
     """The nearest numbers of intervals.
 
     Args:
@@ -63,7 +64,7 @@ def projection_box(tree: Any, lower: Any, upper: Any) -> Any:
 
 
 @public
-def projection_hypercube(tree: Any, scale: Any = 1) -> Any:
+def projection_hypercube(tree: Tree, scale: Numeric = 1) -> Any:
     """The nearest numbers of [0, scale].
 
     Args:
@@ -122,7 +123,7 @@ def _ravel(tree: Any) -> tuple[Any, Any]:
 
 
 @public
-def projection_simplex(tree: Any, scale: Any = 1) -> Any:
+def projection_simplex(tree: Tree, scale: Numeric = 1) -> Any:
     """The nearest numbers that are not negative and add up to scale.
 
     Args:
@@ -146,7 +147,7 @@ def projection_simplex(tree: Any, scale: Any = 1) -> Any:
 
 
 @public
-def projection_l1_sphere(tree: Any, scale: Any = 1) -> Any:
+def projection_l1_sphere(tree: Tree, scale: Numeric = 1) -> Any:
     """The nearest numbers whose sizes add up to scale.
 
     Args:
@@ -167,7 +168,7 @@ def projection_l1_sphere(tree: Any, scale: Any = 1) -> Any:
 
 
 @public
-def projection_l1_ball(tree: Any, scale: Any = 1) -> Any:
+def projection_l1_ball(tree: Tree, scale: Numeric = 1) -> Any:
     """The nearest numbers whose sizes add up to scale at most.
 
     Args:
@@ -192,7 +193,7 @@ def projection_l1_ball(tree: Any, scale: Any = 1) -> Any:
 
 
 @public
-def projection_l2_sphere(tree: Any, scale: Any = 1) -> Any:
+def projection_l2_sphere(tree: Tree, scale: Numeric = 1) -> Any:
     """The nearest point whose norm is scale.
 
     Args:
@@ -212,7 +213,7 @@ def projection_l2_sphere(tree: Any, scale: Any = 1) -> Any:
 
 
 @public
-def projection_l2_ball(tree: Any, scale: Any = 1) -> Any:
+def projection_l2_ball(tree: Tree, scale: Numeric = 1) -> Any:
     """The nearest point whose norm is scale at most.
 
     Args:
@@ -233,7 +234,7 @@ def projection_l2_ball(tree: Any, scale: Any = 1) -> Any:
 
 
 @public
-def projection_linf_ball(tree: Any, scale: Any = 1) -> Any:
+def projection_linf_ball(tree: Tree, scale: Numeric = 1) -> Any:
     """The nearest numbers of [−scale, scale].
 
     Args:

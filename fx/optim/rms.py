@@ -8,7 +8,7 @@ import fx.numpy as jnp
 from fx import lax, tree
 from fx.errors import checked
 from fx.optim.adam import plus
-from fx.optim.base import GradientTransformation, Params, Updates
+from fx.optim.base import GradientTransformation, Numeric, Params, Updates
 from fx.optim.numerics import abs_sq, safe_increment, widened
 from fx.optim.scaling import step_count
 from fx.optim.tree_utils.arithmetic import (
@@ -39,7 +39,9 @@ class ScaleByRssState(NamedTuple):
 
 
 @checked
-def scale_by_rss(initial_accumulator_value: Any = 0.1, eps: Any = 1e-7) -> GradientTransformation:
+def scale_by_rss(
+    initial_accumulator_value: Numeric = 0.1, eps: Numeric = 1e-7
+) -> GradientTransformation:
     """Updates divided by the root of the sum of the squares of all updates so far.
 
     Args:
@@ -97,9 +99,9 @@ def _inverse_root(v: Any, eps: Any, eps_in_sqrt: bool) -> Any:
 
 @checked
 def scale_by_rms(
-    decay: Any = 0.9,
-    eps: Any = 1e-8,
-    initial_scale: Any = 0.0,
+    decay: Numeric = 0.9,
+    eps: Numeric = 1e-8,
+    initial_scale: Numeric = 0.0,
     eps_in_sqrt: bool = True,
     bias_correction: bool = False,
 ) -> GradientTransformation:
@@ -164,9 +166,9 @@ class ScaleByRStdDevWithCountState(NamedTuple):
 
 @checked
 def scale_by_stddev(
-    decay: Any = 0.9,
-    eps: Any = 1e-8,
-    initial_scale: Any = 0.0,
+    decay: Numeric = 0.9,
+    eps: Numeric = 1e-8,
+    initial_scale: Numeric = 0.0,
     eps_in_sqrt: bool = True,
     bias_correction: bool = False,
 ) -> GradientTransformation:
@@ -227,7 +229,7 @@ class ScaleByAdaDeltaState(NamedTuple):
 
 
 @checked
-def scale_by_adadelta(rho: Any = 0.9, eps: Any = 1e-6) -> GradientTransformation:
+def scale_by_adadelta(rho: Numeric = 0.9, eps: Numeric = 1e-6) -> GradientTransformation:
     """Updates over their root mean square, times the root mean square of past results.
 
     Args:

@@ -12,6 +12,7 @@ from fx.errors import checked
 from fx.optim.base import (
     EmptyState,
     GradientTransformation,
+    Numeric,
     Params,
     ScalarOrSchedule,
     Schedule,
@@ -41,7 +42,7 @@ def step_count() -> Any:
 
 
 @checked
-def scale(step_size: Any) -> GradientTransformation:
+def scale(step_size: Numeric) -> GradientTransformation:
     """step_size · updates.
 
     Args:
@@ -148,7 +149,7 @@ def scale_by_sign() -> GradientTransformation:
 
 
 @checked
-def scale_by_param_block_norm(min_scale: Any = 1e-3) -> GradientTransformation:
+def scale_by_param_block_norm(min_scale: Numeric = 1e-3) -> GradientTransformation:
     """Each array's updates times the norm of its parameters.
 
     Args:
@@ -173,7 +174,7 @@ def scale_by_param_block_norm(min_scale: Any = 1e-3) -> GradientTransformation:
 
 
 @checked
-def scale_by_param_block_rms(min_scale: Any = 1e-3) -> GradientTransformation:
+def scale_by_param_block_rms(min_scale: Numeric = 1e-3) -> GradientTransformation:
     """Each array's updates times the root mean square of its parameters.
 
     Args:
@@ -207,7 +208,7 @@ def _wide(dtype: Any) -> Any:
 
 @checked
 def scale_by_trust_ratio(
-    min_norm: Any = 0.0, trust_coefficient: Any = 1.0, eps: Any = 0.0
+    min_norm: Numeric = 0.0, trust_coefficient: Numeric = 1.0, eps: Numeric = 0.0
 ) -> GradientTransformation:
     """Each array's updates times trust_coefficient · ‖parameters‖ / (‖updates‖ + eps).
 
@@ -246,7 +247,9 @@ def scale_by_trust_ratio(
 
 
 @checked
-def normalize_by_update_norm(scale_factor: Any = 1.0, eps: Any = 1e-6) -> GradientTransformation:
+def normalize_by_update_norm(
+    scale_factor: Numeric = 1.0, eps: Numeric = 1e-6
+) -> GradientTransformation:
     """All updates scaled to the norm scale_factor together.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 import fx.numpy as jnp
 from fx import lax, tree
 from fx.errors import public
-from fx.optim.base import Params, Updates
+from fx.optim.base import Numeric, Params, Updates
 
 
 def _is_none(x: Any) -> bool:
@@ -43,7 +43,7 @@ def apply_updates(params: Params, updates: Updates) -> Params:
 
 
 @public
-def incremental_update(new_tensors: Params, old_tensors: Params, step_size: Any) -> Params:
+def incremental_update(new_tensors: Params, old_tensors: Params, step_size: Numeric) -> Params:
     """step_size · new + (1 − step_size) · old: a moving average, as of a target network.
 
     Args:

@@ -16,6 +16,7 @@ from fx.optim.base import (
     EmptyState,
     GradientTransformation,
     MaskOrFn,
+    Numeric,
     Params,
     ScalarOrSchedule,
     Updates,
@@ -122,7 +123,7 @@ def _sum_over(params: Params, mask: Any, f: Any) -> Any:
 
 
 @public
-def l1_penalty(params: Params, strength: Any = 1.0, mask: MaskOrFn | None = None) -> Any:
+def l1_penalty(params: Params, strength: Numeric = 1.0, mask: MaskOrFn | None = None) -> Any:
     """strength · ‖parameters‖₁, to add to a loss.
 
     A name of fx, not of Optax.
@@ -150,7 +151,7 @@ def l1_penalty(params: Params, strength: Any = 1.0, mask: MaskOrFn | None = None
 
 
 @public
-def l2_penalty(params: Params, strength: Any = 1.0, mask: MaskOrFn | None = None) -> Any:
+def l2_penalty(params: Params, strength: Numeric = 1.0, mask: MaskOrFn | None = None) -> Any:
     """½ strength · ‖parameters‖², to add to a loss; its gradient is strength · parameters.
 
     A name of fx, not of Optax.
@@ -191,7 +192,7 @@ def as_key(name: str, key: Any, seed: int | None) -> Any:
 
 @checked
 def add_noise(
-    eta: Any, gamma: Any, key: Any = None, *, seed: int | None = None
+    eta: Numeric, gamma: Numeric, key: Any = None, *, seed: int | None = None
 ) -> GradientTransformation:
     """Normal noise of variance eta / t^gamma added to the updates of step t.
 

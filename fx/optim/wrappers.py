@@ -12,6 +12,7 @@ from fx.errors import FxTypeError, FxValueError, checked
 from fx.optim.base import (
     GradientTransformation,
     GradientTransformationExtraArgs,
+    Numeric,
     OptState,
     Params,
     Updates,
@@ -287,7 +288,7 @@ class LookaheadState(NamedTuple):
 def lookahead(
     fast_optimizer: GradientTransformation,
     sync_period: int,
-    slow_step_size: Any,
+    slow_step_size: Numeric,
     reset_state: bool = False,
 ) -> GradientTransformation:
     """An optimizer whose parameters go back, every few steps, towards a slow copy of them.

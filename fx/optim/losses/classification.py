@@ -9,6 +9,7 @@ from fx.core.array import Array, to_array
 from fx.errors import FxTypeError, ShapeError, public
 from fx.lax.arguments import ArrayLike, canonical_axes, canonical_axis
 from fx.nn import log_sigmoid, log_softmax, logsumexp, softmax, softplus
+from fx.optim.base import Numeric
 from fx.optim.losses.arguments import floating, integers
 
 
@@ -197,7 +198,7 @@ def poly_loss_cross_entropy(
 
 @public
 def sigmoid_focal_loss(
-    logits: ArrayLike, labels: ArrayLike, *, alpha: Any = None, gamma: Any = 2.0
+    logits: ArrayLike, labels: ArrayLike, *, alpha: Numeric = None, gamma: Numeric = 2.0
 ) -> Array:
     """`sigmoid_binary_cross_entropy` times (1 − p)^gamma, p the probability of the label.
 

@@ -8,6 +8,7 @@ import fx.numpy as jnp
 from fx.core.array import Array
 from fx.errors import public
 from fx.lax.arguments import ArrayLike
+from fx.optim.base import Numeric
 from fx.optim.losses.arguments import floating
 
 
@@ -133,7 +134,7 @@ def convex_kl_divergence(
 
 @public
 def smooth_labels(
-    labels: ArrayLike, alpha: Any, *, axis: Any = -1, where: ArrayLike | None = None
+    labels: ArrayLike, alpha: Numeric, *, axis: Any = -1, where: ArrayLike | None = None
 ) -> Array:
     """(1 − alpha) · labels + alpha / number of classes.
 

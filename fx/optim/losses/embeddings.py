@@ -11,12 +11,13 @@ from fx.core.array import Array, to_array
 from fx.errors import ShapeError, public
 from fx.lax.arguments import ArrayLike
 from fx.nn import log_softmax, logsumexp
+from fx.optim.base import Numeric
 from fx.optim.losses.arguments import floating
 from fx.optim.losses.regression import cosine_similarity
 
 
 @public
-def ntxent(embeddings: ArrayLike, labels: ArrayLike, temperature: Any = 0.07) -> Array:
+def ntxent(embeddings: ArrayLike, labels: ArrayLike, temperature: Numeric = 0.07) -> Array:
     """The normalized, temperature-scaled cross entropy of pairs of equal labels.
 
     Args:
@@ -63,9 +64,9 @@ def triplet_margin_loss(
     positives: ArrayLike,
     negatives: ArrayLike,
     axis: Any = -1,
-    norm_degree: Any = 2,
-    margin: Any = 1.0,
-    eps: Any = 1e-6,
+    norm_degree: Numeric = 2,
+    margin: Numeric = 1.0,
+    eps: Numeric = 1e-6,
 ) -> Array:
     """max(0, distance to the positive − distance to the negative + margin).
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import fx.numpy as jnp
 from fx.errors import FxValueError, checked
-from fx.optim.base import Schedule
+from fx.optim.base import Numeric, ScalarOrSchedule, Schedule
 
 
 @checked
@@ -31,7 +31,11 @@ def constant_schedule(value: Any) -> Schedule:
 
 @checked
 def polynomial_schedule(
-    init_value: Any, end_value: Any, power: Any, transition_steps: int, transition_begin: int = 0
+    init_value: Numeric,
+    end_value: Numeric,
+    power: ScalarOrSchedule,
+    transition_steps: int,
+    transition_begin: int = 0,
 ) -> Schedule:
     """From one value to another along (1 − t)^power, t the done part of the transition.
 
@@ -65,7 +69,7 @@ def polynomial_schedule(
 
 @checked
 def linear_schedule(
-    init_value: Any, end_value: Any, transition_steps: int, transition_begin: int = 0
+    init_value: Numeric, end_value: Numeric, transition_steps: int, transition_begin: int = 0
 ) -> Schedule:
     """From one value to another along a straight line.
 
@@ -90,12 +94,12 @@ def linear_schedule(
 
 @checked
 def exponential_decay(
-    init_value: Any,
+    init_value: Numeric,
     transition_steps: int,
-    decay_rate: Any,
+    decay_rate: Numeric,
     transition_begin: int = 0,
     staircase: bool = False,
-    end_value: Any = None,
+    end_value: Numeric = None,
 ) -> Schedule:
     """init_value · decay_rate^(steps / transition_steps).
 
@@ -138,7 +142,7 @@ def exponential_decay(
 
 @checked
 def cosine_decay_schedule(
-    init_value: Any, decay_steps: int, alpha: Any = 0.0, exponent: Any = 1.0
+    init_value: Numeric, decay_steps: int, alpha: Numeric = 0.0, exponent: Numeric = 1.0
 ) -> Schedule:
     """Half a cosine, from init_value down to alpha · init_value.
 
@@ -178,7 +182,7 @@ def cosine_decay_schedule(
 
 @checked
 def piecewise_constant_schedule(
-    init_value: Any, boundaries_and_scales: Mapping[int, Any] | None = None
+    init_value: Numeric, boundaries_and_scales: Mapping[int, Any] | None = None
 ) -> Schedule:
     """A value that is multiplied by a factor at each of some steps.
 
@@ -213,7 +217,9 @@ def piecewise_constant_schedule(
 
 @checked
 def piecewise_interpolate_schedule(
-    interpolate_type: str, init_value: Any, boundaries_and_scales: Mapping[int, Any] | None = None
+    interpolate_type: str,
+    init_value: Numeric,
+    boundaries_and_scales: Mapping[int, Any] | None = None,
 ) -> Schedule:
     """Through given values at given steps, with lines or half cosines between them.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import fx.numpy as jnp
 from fx.errors import FxValueError, checked
-from fx.optim.base import Schedule
+from fx.optim.base import Numeric, Schedule
 from fx.optim.schedules.basic import (
     cosine_decay_schedule,
     exponential_decay,
@@ -54,7 +54,9 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> 
 
 
 @checked
-def warmup_constant_schedule(init_value: Any, peak_value: Any, warmup_steps: int) -> Schedule:
+def warmup_constant_schedule(
+    init_value: Numeric, peak_value: Numeric, warmup_steps: int
+) -> Schedule:
     """A line up to the peak, then the peak.
 
     Args:
@@ -76,12 +78,12 @@ def warmup_constant_schedule(init_value: Any, peak_value: Any, warmup_steps: int
 
 @checked
 def warmup_cosine_decay_schedule(
-    init_value: Any,
-    peak_value: Any,
+    init_value: Numeric,
+    peak_value: Numeric,
     warmup_steps: int,
     decay_steps: int,
-    end_value: Any = 0.0,
-    exponent: Any = 1.0,
+    end_value: Numeric = 0.0,
+    exponent: Numeric = 1.0,
 ) -> Schedule:
     """A line up to the peak, then half a cosine down to the end.
 
@@ -120,14 +122,14 @@ def warmup_cosine_decay_schedule(
 
 @checked
 def warmup_exponential_decay_schedule(
-    init_value: Any,
-    peak_value: Any,
+    init_value: Numeric,
+    peak_value: Numeric,
     warmup_steps: int,
     transition_steps: int,
-    decay_rate: Any,
+    decay_rate: Numeric,
     transition_begin: int = 0,
     staircase: bool = False,
-    end_value: Any = None,
+    end_value: Numeric = None,
 ) -> Schedule:
     """A line up to the peak, then `exponential_decay`.
 
@@ -161,7 +163,7 @@ def warmup_exponential_decay_schedule(
 @checked
 def cosine_onecycle_schedule(
     transition_steps: int,
-    peak_value: Any,
+    peak_value: Numeric,
     pct_start: float = 0.3,
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
@@ -204,7 +206,7 @@ def cosine_onecycle_schedule(
 @checked
 def linear_onecycle_schedule(
     transition_steps: int,
-    peak_value: Any,
+    peak_value: Numeric,
     pct_start: float = 0.3,
     pct_final: float = 0.85,
     div_factor: float = 25.0,

@@ -13,6 +13,7 @@ from fx import dtypes
 from fx import tree as trees
 from fx.dtypes import promote_types
 from fx.errors import FxValueError, public
+from fx.optim.base import Numeric, Tree
 from fx.optim.numerics import abs_sq, scalar, square_dtype
 
 
@@ -29,7 +30,7 @@ def map_present(f: Any, first: Any, *rest: Any) -> Any:
 
 # ------------------------------------------------------------------ leaf by leaf
 @public
-def tree_add(tree_x: Any, tree_y: Any, *other_trees: Any) -> Any:
+def tree_add(tree_x: Tree, tree_y: Tree, *other_trees: Any) -> Any:
     """The sum of pytrees, leaf by leaf.
 
     Args:
@@ -51,7 +52,7 @@ def tree_add(tree_x: Any, tree_y: Any, *other_trees: Any) -> Any:
 
 
 @public
-def tree_sub(tree_x: Any, tree_y: Any) -> Any:
+def tree_sub(tree_x: Tree, tree_y: Tree) -> Any:
     """The difference of two pytrees, leaf by leaf.
 
     Args:
@@ -70,7 +71,7 @@ def tree_sub(tree_x: Any, tree_y: Any) -> Any:
 
 
 @public
-def tree_mul(tree_x: Any, tree_y: Any) -> Any:
+def tree_mul(tree_x: Tree, tree_y: Tree) -> Any:
     """The product of two pytrees, leaf by leaf.
 
     Args:
@@ -89,7 +90,7 @@ def tree_mul(tree_x: Any, tree_y: Any) -> Any:
 
 
 @public
-def tree_div(tree_x: Any, tree_y: Any) -> Any:
+def tree_div(tree_x: Tree, tree_y: Tree) -> Any:
     """The quotient of two pytrees, leaf by leaf.
 
     Args:
@@ -108,7 +109,7 @@ def tree_div(tree_x: Any, tree_y: Any) -> Any:
 
 
 @public
-def tree_scale(scalar: Any, tree: Any) -> Any:
+def tree_scale(scalar: Numeric, tree: Tree) -> Any:
     """scalar · tree.
 
     Args:
@@ -127,7 +128,7 @@ def tree_scale(scalar: Any, tree: Any) -> Any:
 
 
 @public
-def tree_add_scale(tree_x: Any, scalar: Any, tree_y: Any) -> Any:
+def tree_add_scale(tree_x: Tree, scalar: Numeric, tree_y: Tree) -> Any:
     """tree_x + scalar · tree_y.
 
     Args:
@@ -147,7 +148,7 @@ def tree_add_scale(tree_x: Any, scalar: Any, tree_y: Any) -> Any:
 
 
 @public
-def tree_clip(tree: Any, min_value: Any = None, max_value: Any = None) -> Any:
+def tree_clip(tree: Tree, min_value: Numeric = None, max_value: Numeric = None) -> Any:
     """Every number clipped to an interval.
 
     Args:
@@ -168,7 +169,7 @@ def tree_clip(tree: Any, min_value: Any = None, max_value: Any = None) -> Any:
 
 
 @public
-def tree_conj(tree: Any) -> Any:
+def tree_conj(tree: Tree) -> Any:
     """The complex conjugate, leaf by leaf.
 
     Args:
@@ -187,7 +188,7 @@ def tree_conj(tree: Any) -> Any:
 
 
 @public
-def tree_real(tree: Any) -> Any:
+def tree_real(tree: Tree) -> Any:
     """The real part, leaf by leaf.
 
     Args:
@@ -206,7 +207,7 @@ def tree_real(tree: Any) -> Any:
 
 
 @public
-def tree_where(condition: Any, tree_x: Any, tree_y: Any) -> Any:
+def tree_where(condition: Any, tree_x: Tree, tree_y: Tree) -> Any:
     """One pytree where a condition holds, the other elsewhere.
 
     Args:
@@ -228,7 +229,7 @@ def tree_where(condition: Any, tree_x: Any, tree_y: Any) -> Any:
 
 # ------------------------------------------------------------------ constants
 @public
-def tree_zeros_like(tree: Any, dtype: Any = None) -> Any:
+def tree_zeros_like(tree: Tree, dtype: Any = None) -> Any:
     """Zeros of the shapes of a pytree.
 
     Args:
@@ -248,7 +249,7 @@ def tree_zeros_like(tree: Any, dtype: Any = None) -> Any:
 
 
 @public
-def tree_ones_like(tree: Any, dtype: Any = None) -> Any:
+def tree_ones_like(tree: Tree, dtype: Any = None) -> Any:
     """Ones of the shapes of a pytree.
 
     Args:
@@ -267,13 +268,13 @@ def tree_ones_like(tree: Any, dtype: Any = None) -> Any:
     return trees.map(lambda x: jnp.ones_like(x, dtype=dtype), tree)
 
 
-def tree_zeros_for_squares(tree: Any) -> Any:
+def tree_zeros_for_squares(tree: Tree) -> Any:
     """Zeros in which squares of a pytree's numbers are summed; float32 for float16."""
     return trees.map(lambda x: jnp.zeros(x.shape, square_dtype(x.dtype)), tree)
 
 
 @public
-def tree_full_like(tree: Any, fill_value: Any, dtype: Any = None) -> Any:
+def tree_full_like(tree: Tree, fill_value: Any, dtype: Any = None) -> Any:
     """One number in the shapes of a pytree.
 
     Args:
@@ -294,7 +295,7 @@ def tree_full_like(tree: Any, fill_value: Any, dtype: Any = None) -> Any:
 
 
 @public
-def tree_batch_shape(tree: Any, shape: tuple[int, ...] = ()) -> Any:
+def tree_batch_shape(tree: Tree, shape: tuple[int, ...] = ()) -> Any:
     """Every leaf repeated along new leading axes.
 
     Args:
@@ -315,7 +316,7 @@ def tree_batch_shape(tree: Any, shape: tuple[int, ...] = ()) -> Any:
 
 # ------------------------------------------------------------------ reductions
 @public
-def tree_vdot(tree_x: Any, tree_y: Any) -> Any:
+def tree_vdot(tree_x: Tree, tree_y: Tree) -> Any:
     """⟨x, y⟩ = Σ conj(x) y over all leaves.
 
     Args:
@@ -336,7 +337,7 @@ def tree_vdot(tree_x: Any, tree_y: Any) -> Any:
 
 
 @public
-def tree_sum(tree: Any, associative_reduction: bool = False) -> Any:
+def tree_sum(tree: Tree, associative_reduction: bool = False) -> Any:
     """The sum of all numbers.
 
     Args:
@@ -360,7 +361,7 @@ def tree_sum(tree: Any, associative_reduction: bool = False) -> Any:
 
 
 @public
-def tree_max(tree: Any) -> Any:
+def tree_max(tree: Tree) -> Any:
     """The largest number.
 
     Args:
@@ -380,7 +381,7 @@ def tree_max(tree: Any) -> Any:
 
 
 @public
-def tree_min(tree: Any) -> Any:
+def tree_min(tree: Tree) -> Any:
     """The smallest number.
 
     Args:
@@ -400,7 +401,7 @@ def tree_min(tree: Any) -> Any:
 
 
 @public
-def tree_size(tree: Any) -> int:
+def tree_size(tree: Tree) -> int:
     """How many numbers a pytree holds.
 
     Args:
@@ -419,7 +420,7 @@ def tree_size(tree: Any) -> int:
 
 
 @public
-def tree_norm(tree: Any, ord: Any = None, squared: bool = False) -> Any:
+def tree_norm(tree: Tree, ord: Any = None, squared: bool = False) -> Any:
     """The norm of a pytree as one long vector.
 
     Args:
@@ -462,7 +463,7 @@ def _square_or_none(x: Any) -> Any:
 
 
 @public
-def global_norm(updates: Any) -> Any:
+def global_norm(updates: Tree) -> Any:
     """The Euclidean norm of a pytree as one long vector.
 
     Args:
@@ -482,7 +483,7 @@ def global_norm(updates: Any) -> Any:
 
 @public
 def tree_allclose(
-    a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False
+    a: Any, b: Any, rtol: Numeric = 1e-5, atol: Numeric = 1e-8, equal_nan: bool = False
 ) -> Any:
     """Whether all numbers of two pytrees are close.
 
@@ -508,6 +509,6 @@ def tree_allclose(
     return functools.reduce(operator.and_, trees.leaves(close), True)
 
 
-def scaled(value: Any, tree: Any) -> Any:
+def scaled(value: Any, tree: Tree) -> Any:
     """value · tree, each leaf in its own dtype even if the value is an array of another."""
     return trees.map(lambda x: scalar(value, x) * x, tree)

@@ -11,12 +11,13 @@ import fx.numpy as jnp
 from fx import dtypes
 from fx import tree as trees
 from fx.errors import FxTypeError, FxValueError, public
+from fx.optim.base import Numeric, Tree
 from fx.optim.numerics import abs_sq, scalar, widened
 from fx.optim.tree_utils.arithmetic import map_present
 
 
 @public
-def tree_update_moment(updates: Any, moments: Any, decay: Any, order: Any) -> Any:
+def tree_update_moment(updates: Tree, moments: Tree, decay: Numeric, order: Numeric) -> Any:
     """decay · moment + (1 − decay) · update^order.
 
     Args:
@@ -43,7 +44,7 @@ def tree_update_moment(updates: Any, moments: Any, decay: Any, order: Any) -> An
 
 
 @public
-def tree_update_infinity_moment(updates: Any, moments: Any, decay: Any, eps: Any) -> Any:
+def tree_update_infinity_moment(updates: Tree, moments: Tree, decay: Numeric, eps: Numeric) -> Any:
     """max(decay · moment, |update| + eps).
 
     Args:
@@ -74,7 +75,9 @@ def tree_update_infinity_moment(updates: Any, moments: Any, decay: Any, eps: Any
 
 
 @public
-def tree_update_moment_per_elem_norm(updates: Any, moments: Any, decay: Any, order: Any) -> Any:
+def tree_update_moment_per_elem_norm(
+    updates: Tree, moments: Tree, decay: Numeric, order: Numeric
+) -> Any:
     """decay · moment + (1 − decay) · |update|^order, real for complex updates too.
 
     Args:
@@ -107,7 +110,7 @@ def tree_update_moment_per_elem_norm(updates: Any, moments: Any, decay: Any, ord
 
 
 @public
-def tree_bias_correction(moment: Any, decay: Any, count: Any) -> Any:
+def tree_bias_correction(moment: Tree, decay: Numeric, count: Numeric) -> Any:
     """moment / (1 − decay^count): the average without the zero that it began with.
 
     Args:
@@ -139,7 +142,7 @@ def tree_bias_correction(moment: Any, decay: Any, count: Any) -> Any:
 
 
 @public
-def update_moment(updates: Any, moments: Any, decay: Any, order: Any) -> Any:
+def update_moment(updates: Tree, moments: Tree, decay: Numeric, order: Numeric) -> Any:
     """`tree_update_moment` under its old name.
 
     Args:
@@ -161,7 +164,7 @@ def update_moment(updates: Any, moments: Any, decay: Any, order: Any) -> Any:
 
 
 @public
-def update_infinity_moment(updates: Any, moments: Any, decay: Any, eps: Any) -> Any:
+def update_infinity_moment(updates: Tree, moments: Tree, decay: Numeric, eps: Numeric) -> Any:
     """`tree_update_infinity_moment` under its old name.
 
     Args:
@@ -183,7 +186,9 @@ def update_infinity_moment(updates: Any, moments: Any, decay: Any, eps: Any) -> 
 
 
 @public
-def update_moment_per_elem_norm(updates: Any, moments: Any, decay: Any, order: Any) -> Any:
+def update_moment_per_elem_norm(
+    updates: Tree, moments: Tree, decay: Numeric, order: Numeric
+) -> Any:
     """`tree_update_moment_per_elem_norm` under its old name.
 
     Args:
@@ -205,7 +210,7 @@ def update_moment_per_elem_norm(updates: Any, moments: Any, decay: Any, order: A
 
 
 @public
-def bias_correction(moment: Any, decay: Any, count: Any) -> Any:
+def bias_correction(moment: Tree, decay: Numeric, count: Numeric) -> Any:
     """`tree_bias_correction` under its old name.
 
     Args:
@@ -227,7 +232,7 @@ def bias_correction(moment: Any, decay: Any, count: Any) -> Any:
 
 # ------------------------------------------------------------------ dtypes
 @public
-def tree_cast(tree: Any, dtype: Any) -> Any:
+def tree_cast(tree: Tree, dtype: Any) -> Any:
     """Every leaf in a dtype.
 
     Args:
@@ -249,7 +254,7 @@ def tree_cast(tree: Any, dtype: Any) -> Any:
 
 
 @public
-def tree_cast_like(tree: Any, other_tree: Any) -> Any:
+def tree_cast_like(tree: Tree, other_tree: Tree) -> Any:
     """Every leaf in the dtype of the leaf in its place in another pytree.
 
     Args:
@@ -273,7 +278,7 @@ def tree_cast_like(tree: Any, other_tree: Any) -> Any:
 
 
 @public
-def tree_dtype(tree: Any, mixed_dtype_handler: str | None = None) -> Any:
+def tree_dtype(tree: Tree, mixed_dtype_handler: str | None = None) -> Any:
     """The dtype of a pytree.
 
     Args:

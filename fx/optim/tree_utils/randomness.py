@@ -8,10 +8,11 @@ from typing import Any
 from fx import dtypes, random
 from fx import tree as trees
 from fx.errors import public
+from fx.optim.base import Tree
 
 
 @public
-def tree_split_key_like(rng_key: Any, target_tree: Any) -> Any:
+def tree_split_key_like(rng_key: Any, target_tree: Tree) -> Any:
     """A key for each leaf.
 
     Args:
@@ -35,7 +36,7 @@ def tree_split_key_like(rng_key: Any, target_tree: Any) -> Any:
 
 @public
 def tree_random_like(
-    rng_key: Any, target_tree: Any, sampler: Callable[..., Any] = random.normal, dtype: Any = None
+    rng_key: Any, target_tree: Tree, sampler: Callable[..., Any] = random.normal, dtype: Any = None
 ) -> Any:
     """Random numbers of the shapes of a pytree.
 

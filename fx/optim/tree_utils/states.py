@@ -8,7 +8,7 @@ from typing import Any
 
 from fx import tree as trees
 from fx.errors import FxError, public
-from fx.optim.base import ParamsPlaceholder
+from fx.optim.base import ParamsPlaceholder, Tree
 from fx.tree_util import DictKey
 
 Path = tuple[Any, ...]
@@ -82,7 +82,9 @@ def _find(node: Any, key: Any, path: Path) -> Iterator[tuple[Path, Any]]:
 
 
 @public
-def tree_get_all_with_path(tree: Any, key: Any, filtering: Filter = None) -> list[tuple[Path, Any]]:
+def tree_get_all_with_path(
+    tree: Tree, key: Any, filtering: Filter = None
+) -> list[tuple[Path, Any]]:
     """All parts of a name, with their paths.
 
     Args:
@@ -109,7 +111,7 @@ def tree_get_all_with_path(tree: Any, key: Any, filtering: Filter = None) -> lis
 
 
 @public
-def tree_get(tree: Any, key: Any, default: Any = None, filtering: Filter = None) -> Any:
+def tree_get(tree: Tree, key: Any, default: Any = None, filtering: Filter = None) -> Any:
     """The part of a name.
 
     Args:
@@ -142,7 +144,7 @@ def tree_get(tree: Any, key: Any, default: Any = None, filtering: Filter = None)
 
 
 @public
-def tree_set(tree: Any, filtering: Filter = None, /, **kwargs: Any) -> Any:
+def tree_set(tree: Tree, filtering: Filter = None, /, **kwargs: Any) -> Any:
     """A copy with other values for the parts of some names.
 
     Args:
