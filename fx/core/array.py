@@ -16,7 +16,7 @@ from fx import dtypes
 from fx.core.avals import ShapedArray, interned
 from fx.core.deleted import Deleted, deleted, type_of
 from fx.errors import FxOverflowError, FxTypeError, public
-from fx.signatures import text_of
+from fx.signatures import declare, text_of
 
 if TYPE_CHECKING:
     from fx.core.array_interface import ArrayInterface
@@ -249,6 +249,13 @@ def _unpickle(data: np.ndarray, weak_type: bool) -> Array:
 
 
 _PYTHON_SCALARS = (bool, int, float, complex)
+
+
+def _are_numbers(x: Any) -> bool:
+    return dtypes.KIND[aval_of(x).dtype] != "k"
+
+
+declare("ArrayLike", "an array or a number", _are_numbers)
 
 
 def is_arraylike(x: Any) -> bool:

@@ -181,7 +181,14 @@ class _MeshBase:
 def _checked_axes(
     what: str, sizes: Sequence[int], names: Any, types: Any
 ) -> tuple[tuple[Any, ...], tuple[AxisType, ...]]:
-    names = (names,) if isinstance(names, str) else tuple(names)
+    names = (names,) if isinstance(names, str) else names
+    sequences = [sizes, names] + ([] if types is None or isinstance(types, AxisType) else [types])
+    if not all(isinstance(given, (tuple, list)) for given in sequences):
+        raise FxTypeError(
+            f"{what}: sizes, names and types of axes must be tuples, got {sizes!r}, {names!r} and "
+            f"{types!r}."
+        )
+    names = tuple(names)
     if len(names) != len(sizes):
         raise FxValueError(
             f"{what}: {len(names)} axis names {names} for {len(sizes)} axes of sizes "

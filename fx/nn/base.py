@@ -16,9 +16,11 @@ from fx.core.avals import ShapedArray, ShapeDtypeStruct
 from fx.dtypes import default_float, is_inexact, promote_types
 from fx.errors import FxTypeError, FxValueError, ShapeError
 from fx.pytree import register_static
+from fx.signatures import mismatches, shown
 
 Params = dict[str, Any]
 Padding = str | Sequence[tuple[int, int]]
+Sizes = Sequence[int]  # one for each spatial dimension; `window` says so where it is a number
 
 
 class Layer(abc.ABC):
@@ -48,6 +50,12 @@ class Layer(abc.ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         register_static(cls)
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        # The types of the fields, for the layers here: those of others may mean something else.
+        if cls.__module__.startswith("fx.") and (wrong := mismatches(cls, args, kwargs)):
+            raise FxTypeError(f"nn.{cls.__name__}: {wrong}.")
+        return super().__new__(cls)
 
     @property
     def stochastic(self) -> bool:
@@ -145,6 +153,8 @@ def window(what: str, name: str, value: Any) -> tuple[int, ...]:
             f"{what}: {name} must have one entry for each spatial dimension, got {value}. For "
             f"images write {name}=({value}, {value})."
         )
+    if not hasattr(type(value), "__iter__"):
+        raise FxTypeError(f"{what}: {name} must be integers, got {shown(value)}.")
     return sizes(what, name, tuple(value), len(value))
 
 

@@ -18,6 +18,7 @@ from fx.nn.base import (
     Layer,
     Padding,
     Params,
+    Sizes,
     check_features,
     compute_dtype,
     pads,
@@ -85,7 +86,7 @@ class Conv(Layer):
     """
 
     features: int
-    kernel_size: Sequence[int]
+    kernel_size: Sizes
     strides: int | Sequence[int] = 1
     padding: Padding = "SAME"
     input_dilation: int | Sequence[int] = 1
@@ -166,7 +167,7 @@ class ConvTranspose(Layer):
     """
 
     features: int
-    kernel_size: Sequence[int]
+    kernel_size: Sizes
     strides: int | Sequence[int] = 1
     padding: Padding = "SAME"
     kernel_dilation: int | Sequence[int] = 1

@@ -13,13 +13,13 @@ from fx import lax
 from fx.core.array import Array, to_array
 from fx.errors import ShapeError, public
 from fx.lax.convolution import padtype_to_pads
-from fx.nn.base import Layer, Padding, Params, pads, sizes, window
+from fx.nn.base import Layer, Padding, Params, Sizes, pads, sizes, window
 
 
 class _Pool(Layer):
     """What pooling layers share; subclasses are dataclasses with these fields."""
 
-    window_shape: Sequence[int]
+    window_shape: Sizes
     strides: int | Sequence[int] | None
     padding: Padding
 
@@ -80,7 +80,7 @@ class MaxPool(_Pool):
                [13., 15.]], dtype=float32)
     """
 
-    window_shape: Sequence[int]
+    window_shape: Sizes
     strides: int | Sequence[int] | None = None
     padding: Padding = "VALID"
 
@@ -115,7 +115,7 @@ class AvgPool(_Pool):
                [10.5, 12.5]], dtype=float32)
     """
 
-    window_shape: Sequence[int]
+    window_shape: Sizes
     strides: int | Sequence[int] | None = None
     padding: Padding = "VALID"
     count_include_pad: bool = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from fx import random
@@ -11,6 +11,8 @@ from fx.calls.jit import eval_shape
 from fx.core.avals import ShapeDtypeStruct
 from fx.errors import FxTypeError, FxValueError, public
 from fx.nn.base import Layer, Params, shape_of
+
+Layers = tuple[Any, ...]  # what `__post_init__` checks, in words of its own
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Sequential(Layer):
         (2, 3)
     """
 
-    layers: Sequence[Any]
+    layers: Layers
 
     def __post_init__(self) -> None:
         if not isinstance(self.layers, Iterable):

@@ -169,7 +169,7 @@ def adafactor(
     decay_rate: Numeric = 0.8,
     decay_offset: Numeric = 0,
     multiply_by_parameter_scale: bool = True,
-    clipping_threshold: Numeric = 1.0,
+    clipping_threshold: Numeric | None = 1.0,
     momentum: Numeric = None,
     dtype_momentum: Any = jnp.float32,
     weight_decay_rate: ScalarOrSchedule | None = None,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
 from fx import tree
-from fx.errors import FxValueError, checked
+from fx.errors import FxTypeError, FxValueError, checked
 from fx.optim.base import (
     GradientTransformation,
     GradientTransformationExtraArgs,
@@ -77,6 +77,8 @@ def named_chain(
         >>> tx.init(jnp.array([1.0]))
         {'clip': EmptyState(), 'step': EmptyState()}
     """
+    if not all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in args):
+        raise FxTypeError(f"optim.named_chain expects pairs (name, transformation), got {args}.")
     names = [name for name, _ in args]
     if len(set(names)) != len(names):
         raise FxValueError(f"optim.named_chain: got names {names}, expected names that all differ.")

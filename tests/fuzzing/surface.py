@@ -86,7 +86,8 @@ NAMED: dict[str, list[Any]] = {
     "key": [KEY], "rng_key": [KEY], "keys": [KEY, (V, N), fx.random.split(KEY)],
     "shape": [(2, 3), (9,), V], "shapes": [((2, 1), (3,)), (2, 3)], "new_sizes": [(9,)],
     "dtype": ["float32", None], "new_dtype": ["int32"], "index_dtype": ["int32"],
-    "axis": [0, None], "dimension": [0], "axes": [(0,), 0, None, (0, 1)], "dimensions": [(0,), (2,)],
+    "axis": [0, None], "dimension": [0], "axes": [(0,), 0, None, (0, 1)],
+    "dimensions": [(0,), (2,)],
     "axis_name": ["i"], "fun": [total, first, jnp.sin], "f": [total, first, jnp.sin, carry],
     "func": [first, axis_function, jnp.sin], "callback": [first], "fn": [jnp.add, first],
     "function": [first], "pyfunc": [first], "func1d": [jnp.sum], "mask_func": [jnp.tril],
@@ -129,7 +130,8 @@ NAMED: dict[str, list[Any]] = {
     "iter": [[1, 2]], "string": ["1 2"], "sep": [" "], "seed": [0],
     "file": ["file.npy"],
     "fmt": ["{}"], "boundaries": [(1, 2)], "boundaries_and_scales": [{1: 0.5}], "x": [V, M],
-    "a": [V, M, 3], "b": [V, M], "c": [V], "r": [None], "v": [V, M], "m": [M, V], "A": [M], "E": [M],
+    "a": [V, M, 3], "b": [V, M], "c": [V], "r": [None], "v": [V, M], "m": [M, V],
+    "A": [M], "E": [M],
     "kind": [None, "float"], "filter_shape": [(2, 2)], "rng": [KEY], "ty": [
         fx.ShapedArray((3,), np.dtype("float32"))], "ref": [fx.new_ref(V)], "nin": [1], "nout": [1],
     "c_and_lower": [(M, True)], "lu_and_piv": [(M, N)], "mask": [True], "ndim": [2],
@@ -205,8 +207,7 @@ def with_arguments(name: str, function: Callable[..., Any], attempt: Any) -> Sub
         else:
             positional.append(p)
     choices = [candidates(p) for p in (*positional, *keywords)]
-    tried = 0
-    for combination in by_distance(choices):
+    for tried, combination in enumerate(itertools.islice(by_distance(choices), TRIES)):
         args: list[Any] = []
         for p, value in zip(positional, combination, strict=False):
             if p.kind is kinds.VAR_POSITIONAL and isinstance(value, tuple):
@@ -216,11 +217,8 @@ def with_arguments(name: str, function: Callable[..., Any], attempt: Any) -> Sub
         kwargs = {p.name: v for p, v in zip(keywords, combination[len(positional) :], strict=True)}
         if not tried:
             subject.args, subject.kwargs = args, kwargs
-        tried += 1
         if attempt(function, args, kwargs):
             subject.args, subject.kwargs, subject.works = args, kwargs, True
-            break
-        if tried >= TRIES:
             break
     return subject
 

@@ -160,10 +160,7 @@ def smooth_labels(
     """
     labels = floating("smooth_labels", labels, "labels")
     if where is None:
-        axes = axis if isinstance(axis, tuple) else (axis,)
-        count: Any = 1
-        for a in axes:
-            count *= labels.shape[a]
+        count: Any = jnp.size(labels, axis)
     else:
         count = jnp.astype(jnp.sum(jnp.asarray(where), axis, keepdims=True), labels.dtype)
     return (1 - alpha) * labels + alpha / count

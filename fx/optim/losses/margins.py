@@ -7,7 +7,7 @@ from typing import Any
 
 import fx.numpy as jnp
 from fx.core.array import Array, to_array
-from fx.errors import checked, public
+from fx.errors import ShapeError, checked, public
 from fx.lax.arguments import ArrayLike
 from fx.nn import one_hot, sparse_plus
 from fx.optim.losses.arguments import same_shape
@@ -88,6 +88,15 @@ def sparsemax_loss(logits: ArrayLike, labels: ArrayLike) -> Array:
     return sparse_plus(jnp.where(to_array(labels), -x, x))
 
 
+def _with_classes(scores: ArrayLike, least: int = 1) -> Array:
+    """Scores as an array whose last axis is over the classes."""
+    x = to_array(scores)
+    if x.ndim < least:
+        expected = "(batch, classes)" if least > 1 else "(..., classes)"
+        raise ShapeError(f"the loss expects scores of shape {expected}, got {x.aval.short()}.")
+    return x
+
+
 @public
 def multiclass_hinge_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
     """The largest score of a wrong class plus 1, or the label's score, minus the label's score.
@@ -108,7 +117,7 @@ def multiclass_hinge_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
         >>> optim.losses.multiclass_hinge_loss(jnp.array([[1.0, 1.5]]), jnp.array([1]))
         Array([0.5], dtype=float32)
     """
-    x = to_array(scores)
+    x = _with_classes(scores)
     label = one_hot(labels, x.shape[-1], dtype=x.dtype)
     return jnp.max(x + 1 - label, axis=-1) - jnp.sum(x * label, axis=-1)
 
@@ -132,7 +141,7 @@ def multiclass_perceptron_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
         >>> optim.losses.multiclass_perceptron_loss(jnp.array([[1.0, 1.5]]), jnp.array([0]))
         Array([0.5], dtype=float32)
     """
-    x = to_array(scores)
+    x = _with_classes(scores)
     label = one_hot(labels, x.shape[-1], dtype=x.dtype)
     return jnp.max(x, axis=-1) - jnp.sum(x * label, axis=-1)
 
@@ -163,7 +172,7 @@ def multiclass_sparsemax_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
         p = projection_simplex(x)
         return jnp.vdot(p, x - jnp.vdot(x, chosen)) + 0.5 * (1 - jnp.vdot(p, p))
 
-    return vmap(one)(to_array(scores), to_array(labels))
+    return vmap(one)(_with_classes(scores, 2), to_array(labels))
 
 
 @checked

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import fx.numpy as jnp
-from fx.errors import FxValueError, checked
+from fx.errors import FxValueError, checked, public
 from fx.optim.base import Numeric, ScalarOrSchedule, Schedule
 
 
@@ -60,7 +60,8 @@ def polynomial_schedule(
         return constant_schedule(init_value)
     begin = max(0, transition_begin)
 
-    def schedule(count: Any) -> Any:
+    @public
+    def schedule(count: Numeric) -> Any:
         left = 1 - jnp.clip(count - begin, 0, transition_steps) / transition_steps
         return (init_value - end_value) * (left**power) + end_value
 
@@ -125,7 +126,8 @@ def exponential_decay(
         return constant_schedule(init_value)
     begin = max(0, transition_begin)
 
-    def schedule(count: Any) -> Any:
+    @public
+    def schedule(count: Numeric) -> Any:
         done = jnp.maximum(count - begin, 0)
         periods = done / transition_steps
         if staircase:
@@ -172,7 +174,8 @@ def cosine_decay_schedule(
             "number of steps. Write optim.constant_schedule for no decay."
         )
 
-    def schedule(count: Any) -> Any:
+    @public
+    def schedule(count: Numeric) -> Any:
         done = jnp.minimum(count, decay_steps) / decay_steps
         wave = 0.5 * (1 + jnp.cos(math.pi * done))
         return init_value * ((1 - alpha) * wave**exponent + alpha)
@@ -206,7 +209,8 @@ def piecewise_constant_schedule(
     steps = sorted((boundaries_and_scales or {}).items())
     _check_scales("piecewise_constant_schedule", steps)
 
-    def schedule(count: Any) -> Any:
+    @public
+    def schedule(count: Numeric) -> Any:
         value = init_value
         for boundary, factor in steps:
             value = jnp.where(count >= boundary, value * factor, value)
@@ -249,7 +253,8 @@ def piecewise_interpolate_schedule(
     steps = sorted((boundaries_and_scales or {}).items())
     _check_scales("piecewise_interpolate_schedule", steps)
 
-    def schedule(count: Any) -> Any:
+    @public
+    def schedule(count: Numeric) -> Any:
         start, low = 0, init_value
         value = low
         for boundary, factor in steps:

@@ -13,7 +13,7 @@ import fx.numpy as jnp
 from fx import dtypes
 from fx.core.array import Array
 from fx.core.trace import Tracer
-from fx.errors import FxValueError, checked
+from fx.errors import FxTypeError, FxValueError, checked
 from fx.optim.base import (
     GradientTransformation,
     GradientTransformationExtraArgs,
@@ -63,6 +63,7 @@ class WrappedSchedule:
         Array(10, dtype=int32)
     """
 
+    @checked
     def __init__(self, schedule_fn: Schedule):
         self.schedule_fn = schedule_fn
 
@@ -78,6 +79,8 @@ class WrappedSchedule:
     def __call__(self, state: WrappedScheduleState, **extra_args: Any) -> Any:
         """The value of the hyperparameter."""
         del extra_args
+        if not isinstance(state, WrappedScheduleState):
+            raise FxTypeError(f"optim.WrappedSchedule expects its state (of init), got {state!r}.")
         return self.schedule_fn(state.count)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import fx.numpy as jnp
-from fx.errors import FxValueError, checked
+from fx.errors import FxTypeError, FxValueError, checked, public
 from fx.optim.base import Numeric, Schedule
 from fx.optim.schedules.basic import (
     cosine_decay_schedule,
@@ -44,7 +44,8 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> 
             "boundaries, expected one boundary less than schedules."
         )
 
-    def schedule(step: Any) -> Any:
+    @public
+    def schedule(step: Numeric) -> Any:
         value = schedules[0](step)
         for boundary, piece in zip(boundaries, schedules[1:], strict=True):
             value = jnp.where(step < boundary, value, piece(step - boundary))
@@ -268,7 +269,12 @@ def sgdr_schedule(cosine_kwargs: Iterable[Mapping[str, Any]]) -> Schedule:
         >>> [round(float(f(i)), 3) for i in range(5)]
         [0.0, 1.0, 0.5, 0.0, 1.0]
     """
-    cycles = [dict(kwargs) for kwargs in cosine_kwargs]
+    cycles = list(cosine_kwargs)
+    if not all(isinstance(kwargs, Mapping) and "decay_steps" in kwargs for kwargs in cycles):
+        raise FxTypeError(
+            "optim.sgdr_schedule expects the keywords of warmup_cosine_decay_schedule as dicts, "
+            f"decay_steps among them, got {cosine_kwargs!r}."
+        )
     boundaries, step = [], 0
     for kwargs in cycles[:-1]:
         step += kwargs["decay_steps"]

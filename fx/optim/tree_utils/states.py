@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +75,7 @@ def _find(node: Any, key: Any, path: Path) -> Iterator[tuple[Path, Any]]:
         yield path, node
     children = _children(node)
     for step, child in children:
-        if _name(step) == key:
+        if isinstance(key, Hashable) and _name(step) == key:
             yield (*path, step), child
     for step, child in children:
         yield from _find(child, key, (*path, step))
