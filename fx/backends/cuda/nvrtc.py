@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from fx.errors import FxRuntimeError
 
-OPTIONS = ("-std=c++17", "-fmad=false", "--ptxas-options=-v")
+OPTIONS = ("-std=c++17", "-fmad=false", "-w", "--ptxas-options=-v")
 _found: list[Any] = []
 
 

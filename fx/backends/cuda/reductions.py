@@ -206,8 +206,8 @@ class _Rows(_Folding):
                 with code.block(f"if ({test})"):
                     for s in rows:
                         self.store_row(s, self.rows[s.id])
-            if self.threads > _LANES:
-                code.barrier()
+            if self.threads > _LANES and self.meetings == 1:
+                code.barrier()  # with several, the next row's first one comes after this one's last
         plain = (lambda: write(self.k, False)) if self.width > 1 else None
         return finished(
             code,
@@ -234,6 +234,7 @@ class _Rows(_Folding):
     def body(self) -> None:
         """All levels of a row."""
         code = self.code
+        self.meetings = 0  # barriers at which folds meet
         self.arrays: dict[object, str] = {}
         for what, dtype in [
             *((i, self.steps[i].dtype) for i in self.kept_steps),
@@ -332,6 +333,7 @@ class _Rows(_Folding):
                 code.line(f"if (threadIdx.x % {_LANES} == 0) {place} = {value};")
             self.rows[s.id] = total
         if self.threads > _LANES and folds:
+            self.meetings += 1
             code.barrier()
             for s in folds:
                 name, total = self.meeting[s.id], totals[s.id]

@@ -1,10 +1,11 @@
 // CUDA C++ on the CPU: blocks run one after another, the threads of a block in turn.
 //
 // A kernel whose threads never wait runs them one by one to their ends. Else each thread has a stack
-// of its own and runs until it waits: at a barrier for the block, at a shuffle for its warp. Threads
-// go on in an order that the caller chooses (0: forward, 1: backward, else shuffled with that seed),
-// so that a result that depends on what ran first, for lack of a barrier, differs between orders.
-// Shared memory and registers that were exchanged start out as NaN or large numbers.
+// of its own and runs until it waits: at a barrier for the block, at a shuffle for its warp. Warps,
+// and the threads in them, go on in an order that the caller chooses (0: forward, 1: backward, else
+// shuffled with that seed), so that a result that depends on what ran first, for lack of a barrier,
+// differs between orders. Shared memory and what no thread has given to a shuffle yet is all ones,
+// which is NaN.
 #define FX_SIMULATED 1
 #include <math.h>
 #include <stdint.h>
@@ -116,33 +117,35 @@ static bool release(unsigned first, unsigned end, int state) {
     if (fibers[i].state == state) fibers[i].state = READY;
   return any;
 }
+// Each warp in turn goes as far as it can, until all its threads are at a barrier or finished: so the
+// others see all that it may do before them.
+static void run_warp(unsigned first, unsigned end, int how) {
+  unsigned order[32], n = end - first;
+  do {
+    order_of(order, n, how);
+    for (unsigned i = 0; i < n; i++) {
+      Fiber* one = &fibers[first + order[i]];
+      if (one->state != READY) continue;
+      current = one;
+      threadIdx.x = one->number;
+      fx_switch(&scheduler, one->stack);
+      if (problem) return;
+    }
+  } while (release(first, end, AT_SHUFFLE));
+}
 static void run_block(unsigned threads, int how) {
-  unsigned order[MOST];
-  order_of(order, threads, how);
+  unsigned order[MOST / 32], warps = (threads + 31) / 32;
   for (unsigned i = 0; i < threads; i++) prepare(i);
-  for (;;) {
-    bool ran = false, left = false;
-    for (unsigned n = 0; n < threads; n++) {
-      Fiber* one = &fibers[order[n]];
-      if (one->state == READY) {
-        current = one;
-        threadIdx.x = one->number;
-        fx_switch(&scheduler, one->stack);
-        ran = true;
-        if (problem) return;
-      }
-      left = left || one->state != FINISHED;
+  do {
+    order_of(order, warps, how);
+    for (unsigned i = 0; i < warps; i++) {
+      unsigned first = order[i] * 32, end = first + 32 < threads ? first + 32 : threads;
+      run_warp(first, end, how);
+      if (problem) return;
     }
-    if (!left) return;
-    for (unsigned i = 0; i < threads; i += 32)
-      if (release(i, i + 32 < threads ? i + 32 : threads, AT_SHUFFLE)) ran = true;
-    if (release(0, threads, AT_BARRIER)) ran = true;
-    if (!ran) {
-      problem = "threads wait for one another at different places";
-      return;
-    }
-    if (how > 1) order_of(order, threads, how);
-  }
+  } while (release(0, threads, AT_BARRIER));
+  for (unsigned i = 0; i < threads; i++)
+    if (fibers[i].state != FINISHED) problem = "threads wait for one another at different places";
 }
 static long long exchanged(unsigned mask, long long mine, int source) {
   Fiber* me = current;

@@ -95,7 +95,8 @@ def finished(
         for i, dtype in enumerate(arrays)
     ]
     body = "\n".join(code.lines)
-    head = f"__launch_bounds__({threads}) NAME({', '.join(parameters)})"
+    # Without the 1 the compiler spills registers where that lets more blocks run at a time.
+    head = f"__launch_bounds__({threads}, 1) NAME({', '.join(parameters)})"
     text = f'extern "C" __global__ void {head} {{\n{body}\n}}'
     name = "k" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
     blocks = max(1, min(work, MOST_BLOCKS))
