@@ -144,6 +144,10 @@ class Array(ArrayInterface):
         if copy:
             return data.copy()
         view = data.view()
+        # All of it is read-only from now on: so `to_array` knows that it may share the view.
+        while isinstance(data, np.ndarray) and data.flags.writeable:
+            data.flags.writeable = False
+            data = data.base
         view.flags.writeable = False
         return view
 
@@ -323,7 +327,12 @@ def _native(x: np.ndarray, operation: str) -> np.ndarray:
         if native not in dtypes.KIND:
             raise FxTypeError(_no_array(x, f"ndarray of dtype {x.dtype}", operation))
         return x.astype(native)
-    return x.copy() if x.flags.writeable else x
+    base: Any = x
+    while isinstance(base, np.ndarray):
+        if base.flags.writeable:  # also that of a read-only view: a diagonal, a broadcast array
+            return x.copy()
+        base = base.base
+    return x
 
 
 def _no_array(x: Any, got: str, operation: str) -> str:

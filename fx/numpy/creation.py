@@ -153,7 +153,7 @@ def frozen(data: np.ndarray, name: str) -> Array:
         )
     view = data.view()
     view.flags.writeable = False
-    return to_array(view, name)
+    return Array(view) if view.dtype in dtypes.KIND else to_array(view, name)
 
 
 def make_array(x: Any, dtype: np.dtype | None, name: str) -> Array:
@@ -193,7 +193,9 @@ def _python_scalar(x: Any, dtype: np.dtype, name: str) -> Array:
 
 def _from_protocol(x: Any, name: str) -> Any:
     if hasattr(x, "__dlpack__"):
-        return np.from_dlpack(x).copy()  # whether it can change, the protocol may not say
+        data = np.from_dlpack(x).copy()  # whether it can change, the protocol may not say
+        data.flags.writeable = False
+        return data
     try:
         return np.asarray(memoryview(x))
     except TypeError:

@@ -319,3 +319,19 @@ def test_diagonals_far_away(k):
         np.testing.assert_array_equal(
             getattr(jnp, name)(2, 3, k=k), getattr(np, name)(2, 3, k=int(np.clip(k, -9, 9)))
         )
+
+
+@pytest.mark.parametrize("view", [np.diagonal, lambda a: np.broadcast_to(a, (2, 3, 3))])
+def test_read_only_views_of_memory_that_can_change_are_copied(view):
+    a = np.zeros((3, 3))
+    made = [jnp.asarray(view(a)), jnp.array(view(a)), fx.jit(lambda x: x)(view(a)), view(a) + 0]
+    a[:] = 7
+    assert not any(np.asarray(x).any() for x in made)
+
+
+def test_what_numpy_gets_of_an_array_comes_back_without_a_copy():
+    for x in (jnp.arange(6), jnp.arange(6).reshape(2, 3), jnp.ones(3) + 1):
+        assert _shares(jnp.asarray(np.asarray(x)), x)
+    a = np.zeros(3)
+    np.asarray(jnp.asarray(a, copy=False))
+    a[:] = 1  # still the owner's to write
