@@ -13,6 +13,7 @@ inspection  what there is to see of it
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 from fx.backends.llvm.engine import spent
 from fx.backends.llvm.inspection import Inspection, Profiled
 from fx.backends.llvm.program import Program
+from fx.backends.llvm.runtime import runtime
 from fx.config import detours
 from fx.core.backend import get_backend, register_backend
 from fx.core.finite import watching
@@ -78,4 +80,7 @@ def _compile(jaxpr: Jaxpr, donated: tuple[int, ...]) -> Callable[[Sequence[Any]]
     return run
 
 
+# LLVM's start and that of the threads take milliseconds, for which no call should wait.
+with contextlib.suppress(Exception):  # whatever it is, the first program to be compiled says so
+    runtime()
 register_backend("llvm", LlvmBackend())

@@ -7,6 +7,7 @@ parses faster than it is built through objects, and it is the key under which ke
 from __future__ import annotations
 
 import contextlib
+import functools
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -46,12 +47,14 @@ F32, F64, I32, I64, U32, U64, BOOL = (
 KEY = key_dtype
 
 
+@functools.cache
 def type_name(dtype: np.dtype, lanes: int) -> str:
     """The LLVM type of a register."""
     scalar = _SCALARS[dtype.name]
     return scalar if lanes == 1 else f"<{lanes} x {scalar}>"
 
 
+@functools.cache
 def memory_type(dtype: np.dtype, lanes: int) -> str:
     """The LLVM type of memory: a bool takes a byte."""
     return type_name(np.dtype(np.int8) if dtype == BOOL else dtype, lanes)
@@ -188,8 +191,12 @@ class Builder:
         return self.emit(text, y.dtype, y.lanes)
 
     @contextlib.contextmanager
-    def loop(self, start: str, stop: str, step: int) -> Iterator[str]:
-        """A loop that tests before each round; the latch is a block of its own."""
+    def loop(self, start: str, stop: str, step: int, hidden: bool = False) -> Iterator[str]:
+        """A loop that tests before each round; the latch is a block of its own.
+
+        `hidden` keeps from LLVM how the index grows: to find cheaper ways to what it addresses
+        takes as long as all the rest, and is worth it in the innermost loop only.
+        """
         b = self
         head, body, latch, done = (b.name(s) for s in ("head", "body", "latch", "done"))
         entry = b.name("from")
@@ -205,7 +212,10 @@ class Builder:
         yield i
         b.line(f"br label %{latch}")
         b.label(latch)
-        b.line(f"{after} = add nsw i64 {i}, {step}")
+        grown = f"add nsw i64 {i}, {step}"
+        if hidden:
+            grown = f'call i64 asm "", "=r,0"(i64 {b.integer(grown)})'
+        b.line(f"{after} = {grown}")
         b.line(f"br label %{head}")
         b.label(done)
 
@@ -334,22 +344,44 @@ def _function(
 
 
 def transposed(b: Builder, rows: list[Value]) -> list[Value]:
-    """The columns of a square of vectors: halves change places, then their halves, and so on."""
+    """The columns of a square of vectors.
+
+    Neighbours change places within each quad of elements, then quads do as a whole: machines have
+    instructions for just these, and LLVM finds them at once.
+    """
     n = len(rows)
-    half = n // 2
-    while half:
-        picks = [
-            ", ".join(f"i32 {(j & ~half) + shift + (n if j & half else 0)}" for j in range(n))
-            for shift in (0, half)
-        ]
-        made = list(rows)
-        for i in range(n):
-            if i & half:
-                continue
-            x, y = rows[i], rows[i + half]
-            for place, pick in zip((i, i + half), picks, strict=True):
-                text = f"shufflevector {x.type} {x.text}, {y.type} {y.text}, <{n} x i32> <{pick}>"
-                made[place] = b.emit(text, x.dtype, n)
-        rows = made
-        half //= 2
-    return rows
+
+    def mixed(x: Value, y: Value, picks: list[int]) -> Value:
+        text = ", ".join(f"i32 {i}" for i in picks)
+        text = f"shufflevector {x.type} {x.text}, {y.type} {y.text}, <{n} x i32> <{text}>"
+        out = b.emit(text, x.dtype, n)
+        if x.dtype.kind != "f" or x.dtype.itemsize < 4:
+            return out
+        # Else LLVM tries for long to make fewer of these, in vain.
+        fence = f"llvm.arithmetic.fence.v{n}f{8 * x.dtype.itemsize}"
+        return b.emit(b.call(fence, x.type, out), x.dtype, n)
+
+    def halves(x: Value, y: Value, order: list[int]) -> list[Value]:
+        """Of the first halves of all quads, then of the second ones."""
+        return [mixed(x, y, [q + h + i for q in range(0, n, 4) for i in order]) for h in (0, 2)]
+
+    def spread(parts: list[Value]) -> list[Value]:
+        """Transposes quads: part k of the result has quad k of each part."""
+        if len(parts) == 1:
+            return parts
+        out = list(parts)
+        for odd in (0, 1):
+            quads = [4 * q + i for q in range(odd, n // 2, 2) for i in range(4)]
+            pairs = zip(parts[::2], parts[1::2], strict=True)
+            out[odd::2] = spread([mixed(x, y, quads) for x, y in pairs])
+        return out
+
+    quads: list[list[Value]] = []
+    for i in range(0, n, 4):
+        r = rows[i : i + 4]
+        pairs = zip(halves(*r[:2], [0, n, 1, n + 1]), halves(*r[2:], [0, n, 1, n + 1]), strict=True)
+        quads.append([x for pair in pairs for x in halves(*pair, [0, 1, n, n + 1])])
+    columns = list(rows)
+    for c, parts in enumerate(zip(*quads, strict=True)):
+        columns[c::4] = spread(list(parts))
+    return columns

@@ -32,7 +32,7 @@ from fx.backends.llvm.builder import (
     type_name,
 )
 from fx.backends.llvm.contraction import Contractor
-from fx.backends.llvm.units import Units, turned
+from fx.backends.llvm.units import turned, units_of
 from fx.kernel.loops import Affine, AnyKernel, Index, Kernel, Load, Number, Ref, Step
 from fx.kernel.prefixes import Prefixes
 from fx.kernel.scatters import Scatters
@@ -58,7 +58,7 @@ class _Writer:
     def __init__(self, kernel: Kernel, lanes: int):
         self.k = kernel
         self.b = Builder(lanes)
-        self.units = Units(kernel)
+        self.units = units_of(kernel)
         self.steps = {s.id: s for s in kernel.steps}
         # Texts name steps by their place: equal kernels of other nodes are equal texts.
         self.number = {s.id: i for i, s in enumerate(kernel.steps)}
@@ -89,7 +89,7 @@ class _Writer:
             for n, load in enumerate(turned(k, self.units.across)):
                 kind = type_name(k.arrays[load.array], b.lanes)
                 b.line(f"%square{n} = alloca {kind}, i64 {b.lanes}, align 64")
-        with self.loop("%begin", "%end", 1) as unit:
+        with self.loop("%begin", "%end", 1, self.products is not None) as unit:
             self.rows, self.hoisted = {}, {}
             if self.products is not None:
                 self.products.unit(unit)
@@ -98,8 +98,10 @@ class _Writer:
         b.line("ret void")
         b.lines.append("}")
 
-    def loop(self, start: str, stop: str, step: int) -> contextlib.AbstractContextManager[str]:
-        return self.b.loop(start, stop, step)
+    def loop(
+        self, start: str, stop: str, step: int, hidden: bool = False
+    ) -> contextlib.AbstractContextManager[str]:
+        return self.b.loop(start, stop, step, hidden)
 
     def unit(self, unit: str) -> None:
         """Find out where a unit lies, then do it."""

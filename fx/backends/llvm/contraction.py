@@ -166,11 +166,11 @@ class Contractor:
             sums = []
             for d in range(t.blocked):
                 limits = self.first_sum if d == 0 else ("0", str(self.products.sizes[d]))
-                sums.append(loops.enter_context(w.loop(*limits, 1)))
+                sums.append(loops.enter_context(w.loop(*limits, 1, True)))
             d = t.blocked
             low, high = self.first_sum if d == 0 else ("0", str(self.products.sizes[d]))
             if t.in_blocks:
-                low = loops.enter_context(w.loop(low, high, t.block))
+                low = loops.enter_context(w.loop(low, high, t.block, True))
                 high = self.b.least(self.b.integer(f"add nsw i64 {low}, {t.block}"), high)
             for p0, p in self._rows(start, stop):
                 self.tile(p0, p, q, tail, sums, (low, high))
@@ -186,7 +186,7 @@ class Contractor:
         whole = stop
         if rest:
             whole = b.integer(f"sub nsw i64 {stop}, {t.p - 1}")
-        with w.loop(start, whole, t.p) as p0:
+        with w.loop(start, whole, t.p, True) as p0:
             yield p0, t.p
         if not rest:
             return
@@ -302,7 +302,7 @@ class Contractor:
         self.b.masked_store(self.vector, one, self.t.width, value, at, item, self._mask(tail))
 
     def _clear(self, start: str, stop: str, q: int, tail: int) -> None:
-        with self.w.loop(start, stop, 1) as place:
+        with self.w.loop(start, stop, 1, True) as place:
             self._at_place(place)
             for j in range(q):
                 self._put("zeroinitializer", 0, j, q, tail)
@@ -319,7 +319,7 @@ class Contractor:
         if len(self.k.steps) == 1:
             return
         end = self.b.integer(f"add nsw i64 {column}, {size}")
-        with w.loop(start, stop, 1) as place:
+        with w.loop(start, stop, 1, True) as place:
             if self.t.places is not None:
                 w.index[self.t.places] = place
             w.vectors(column, end, size % self.b.lanes != 0, lambda: w.stage(0))

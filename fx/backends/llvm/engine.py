@@ -24,7 +24,7 @@ from fx.backends.cache import disk_cache
 
 # Part of the key of object code on disk. What determines the code of a kernel is its text and
 # what is done to that here: count up when `optimized` or the target's options change.
-PIPELINE = 2
+PIPELINE = 3
 
 
 class _Engine:

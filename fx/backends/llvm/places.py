@@ -13,7 +13,7 @@ import numpy as np
 
 from fx.backends.llvm import scalar
 from fx.backends.llvm.builder import BOOL, I32, I64, Builder, Value, memory_type, type_name
-from fx.backends.llvm.units import Units
+from fx.backends.llvm.units import units_of
 from fx.kernel.loops import Index, Load, Number, Ref, Step
 from fx.kernel.scatters import Axis, Scatters
 
@@ -187,7 +187,7 @@ class _Updates:
     """Writes a unit of a kernel of updates."""
 
     def __init__(self, b: Builder, k: Scatters):
-        self.b, self.k, self.units = b, k, Units(k)
+        self.b, self.k, self.units = b, k, units_of(k)
 
     def unit(self, unit: str) -> None:
         """Find out where a unit lies, then do it."""

@@ -18,6 +18,7 @@ from fx.backends.llvm import codegen, engine
 from fx.backends.llvm.memory import maker
 from fx.backends.llvm.runtime import runtime
 from fx.backends.llvm.steps import TASK, Words
+from fx.backends.llvm.units import units_of
 from fx.backends.lowering import build_graph
 from fx.backends.plan import POINTERS, Item, Plan, Repeat, Run, Slots
 from fx.backends.rules import ready
@@ -135,7 +136,7 @@ def written(
     """Write the items of a run as a program for the runtime."""
     for item in items:
         if item.kernel is not None:
-            units = codegen.Units(item.kernel)
+            units = units_of(item.kernel)
             grain = max(1, TASK // units.cost)
             words.kernel(next(addresses), units.count, grain, [position(s) for s in item.slots])
         elif item.loop is not None:

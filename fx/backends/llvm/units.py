@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 
 from fx.backends.llvm import engine
 from fx.backends.llvm.builder import BOOL
@@ -19,6 +20,17 @@ _SMALL = 8192  # elements up to which a unit takes more indices of the other dim
 _SHARED = 1 << 16  # updates from which on threads share them
 _PIECE = 512  # elements of a window in a unit at least: memory is read slowly by shorter pieces
 _COLUMNS = 2048  # the same for accumulators that live in the first-level cache
+
+
+_known: weakref.WeakKeyDictionary[AnyKernel, Units] = weakref.WeakKeyDictionary()
+
+
+def units_of(kernel: AnyKernel) -> Units:
+    """How the work of a kernel is cut."""
+    units = _known.get(kernel)
+    if units is None:
+        units = _known[kernel] = Units(kernel)
+    return units
 
 
 class Units:
