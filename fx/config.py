@@ -24,7 +24,25 @@ def _cpu_backend() -> str:
     return os.environ.get("FX_CPU_BACKEND", default)
 
 
+_PLATFORMS = ("cpu", "gpu", "simulated_gpu")
+
+
+def _platform() -> str:
+    """$FX_PLATFORM, or the CPU."""
+    chosen = os.environ.get("FX_PLATFORM", "cpu")
+    if chosen not in _PLATFORMS:
+        raise FxValueError(
+            f"FX_PLATFORM={chosen!r}: expected one of {', '.join(map(repr, _PLATFORMS))}."
+        )
+    return chosen
+
+
 _OPTIONS: dict[str, tuple[Any, str]] = {
+    "platform": (
+        _platform(),
+        "where programs made from now on run: 'cpu'; 'gpu'; 'simulated_gpu' runs a GPU's kernels "
+        "on the CPU, slowly, for tests",
+    ),
     "cpu_devices": (1, "how many CPU devices fx.devices() names"),
     "cpu_backend": (
         _cpu_backend(),
@@ -53,6 +71,7 @@ _OPTIONS: dict[str, tuple[Any, str]] = {
     "compilation_cache_max_size": (1 << 28, "bytes of compiled code kept on disk at most"),
 }
 _CHOICES = {
+    "platform": _PLATFORMS,
     "cpu_backend": ("llvm", "numpy"),
     "default_matmul_precision": (
         None,

@@ -14,7 +14,7 @@ from fx.core.ir import Jaxpr
 from fx.errors import FxTypeError, FxValueError, public
 from fx.pytree import tree_flatten, tree_unflatten
 
-DIALECTS = ("jaxpr", "loops", "llvm", "asm")
+DIALECTS = ("jaxpr", "loops", "llvm", "asm", "cuda")
 
 
 def inspected(jaxpr: Jaxpr, what: str) -> Any:
@@ -93,10 +93,11 @@ class Compiled(_Stage):
     @public
     def as_text(self, dialect: str | None = None) -> str:
         """The program that runs: "asm", this machine's instructions; "llvm", "loops" and "jaxpr"
-        as in `Lowered.as_text`. By default the assembly, or the jaxpr where it is interpreted.
+        as in `Lowered.as_text`, or "cuda" for a GPU. By default the assembly or the CUDA C++, or
+        the jaxpr where it is interpreted.
         """
         if dialect is None:
-            dialect = "asm" if hasattr(get_backend(), "inspect") else "jaxpr"
+            dialect = getattr(get_backend(), "dialect", "jaxpr")
         return _text(self.jaxpr, dialect)
 
     @public

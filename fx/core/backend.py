@@ -62,7 +62,13 @@ class Device:
 
 
 _backends: dict[str, Backend] = {}
-_MODULES = {"llvm": "fx.backends.llvm", "numpy": "fx.backends.numpy"}
+_MODULES = {
+    "llvm": "fx.backends.llvm",
+    "numpy": "fx.backends.numpy",
+    "cuda": "fx.backends.cuda",
+    "simulated_cuda": "fx.backends.cuda",
+}
+_OF_PLATFORM = {"gpu": "cuda", "simulated_gpu": "simulated_cuda"}
 
 
 def register_backend(name: str, backend: Backend) -> None:
@@ -71,8 +77,11 @@ def register_backend(name: str, backend: Backend) -> None:
 
 
 def get_backend(name: str | None = None) -> Backend:
-    """A backend by name, imported when first asked for; by default `fx.config.cpu_backend`."""
-    name = name or config.cpu_backend
+    """A backend by name, imported when first asked for.
+
+    By default that of `fx.config.platform`, which for the CPU is `fx.config.cpu_backend`.
+    """
+    name = name or _OF_PLATFORM.get(config.platform) or config.cpu_backend
     if name not in _backends:
         if name not in _MODULES:
             raise FxValueError(f"no backend {name!r}; expected one of {', '.join(_MODULES)}.")

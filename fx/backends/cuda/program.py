@@ -15,10 +15,10 @@ import numpy as np
 from fx.backends import rules
 from fx.backends.cuda import codegen
 from fx.backends.cuda.source import Source
+from fx.backends.donation import reuse
 from fx.backends.lowering import build_graph
 from fx.backends.plan import Item, Plan, Repeat, Run, Slots
 from fx.core.ir import Jaxpr
-from fx.kernel.loops import AnyKernel
 from fx.kernel.target import GPU
 from fx.util import fp_enter, fp_exit
 
@@ -41,25 +41,32 @@ class Machine(Protocol):
 class Program:
     """A compiled jaxpr. Call it with a list of arrays.
 
+    `donated` are arguments that nothing else needs: results may be written over those of them
+    that `in_place` names.
+
     Attributes:
-        kernels, sources: the loop nests in order, and each as CUDA C++.
+        sources: the kernels in order.
         todo: the steps; dying: the slots that each leaves empty.
     """
 
-    def __init__(self, jaxpr: Jaxpr, machine: Machine):
+    def __init__(self, jaxpr: Jaxpr, machine: Machine, donated: Sequence[int] = ()):
         self.machine = machine
         graph, inputs, constants, outputs = build_graph(jaxpr, GPU)
         plan = Plan(graph, outputs, Slots(), known=[n for n, _ in constants])
         self.inputs = [plan.slot(n) for n in inputs]
         self.results = [plan.array(n) for n in outputs]
+        given = [(self.inputs[i], jaxpr.in_avals[i]) for i in donated]
+        taken = reuse(plan, given, self.results)
+        self.results = [taken.get(s, s) for s in self.results]
+        self.in_place = [i for i in donated if self.inputs[i] in taken.values()]
         self.dying = plan.free({*self.results, *self.inputs}, len(constants))
         self.template = [value for _, value in constants]
         self.template += [None] * (len(plan.slots) - len(constants))
         self.todo = plan.todo
         runs = [t.step for t in plan.todo if isinstance(t.step, Run)]
-        self.kernels = [k for run in runs for k in kernels_of(run.items)]
-        self.sources = [codegen.write(k) for k in self.kernels]
-        self._source_of = {id(k): s for k, s in zip(self.kernels, self.sources, strict=True)}
+        items = [i for run in runs for i in kernels_of(run.items)]
+        self.sources = [_source(i) for i in items]
+        self._source_of = {id(i): s for i, s in zip(items, self.sources, strict=True)}
         self._steps = [self._step(*t) for t in plan.todo]
         self._ready = False
 
@@ -108,7 +115,7 @@ class Program:
     def _items(self, items: Sequence[Item], at: dict[int, int]) -> None:
         for item in items:
             if item.kernel is not None:
-                self._launch(self._source_of[id(item.kernel)], [at[s] for s in item.slots])
+                self._launch(self._source_of[id(item)], [at[s] for s in item.slots])
             elif item.loop is not None:
                 self._loop(item.loop, at)
             else:
@@ -147,10 +154,17 @@ class Program:
                 at[slot], at[rest[0]] = at[rest[0]], at[slot]
 
 
-def kernels_of(items: Sequence[Item]) -> Iterator[AnyKernel]:
-    """All kernels of some items and of what is inside them."""
+def kernels_of(items: Sequence[Item]) -> Iterator[Item]:
+    """The items that are kernels, of some and of what is inside them."""
     for item in items:
         if item.kernel is not None:
-            yield item.kernel
+            yield item
         else:
             yield from kernels_of(item.inner)
+
+
+def _source(item: Item) -> Source:
+    """The source of a kernel for the arrays that it is given."""
+    assert item.kernel is not None
+    source = codegen.write(item.kernel)
+    return source if len(set(item.slots)) == len(item.slots) else source.shared()

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from typing import Any
@@ -101,6 +102,7 @@ class Library:
             file.write(code)
             file.flush()
             self._library = ctypes.CDLL(file.name)
+        self._lock = threading.Lock()  # its threads are in static memory
 
     def launch(
         self, source: Source, pointers: Sequence[int], order: int = 0, blocks: int = 0
@@ -114,7 +116,8 @@ class Library:
         function: Any = getattr(self._library, f"{source.name}_run")
         function.restype = ctypes.c_char_p
         arrays = (ctypes.c_void_p * len(pointers))(*pointers)
-        problem = function(blocks or source.blocks, order, arrays)
+        with self._lock:
+            problem = function(blocks or source.blocks, order, arrays)
         if problem:
             raise FxRuntimeError(f"a simulated kernel failed: {problem.decode()}")
 

@@ -36,6 +36,15 @@ class Source(NamedTuple):
     align: int = 1
     plain: Callable[[], Source] | None = None
 
+    def shared(self) -> Source:
+        """The same where two of its arrays may be one."""
+        plain = self.plain
+        return self._replace(
+            name=f"{self.name}_shared",
+            text=self.text.replace(" __restrict__", "").replace(self.name, f"{self.name}_shared"),
+            plain=plain and (lambda: plain().shared()),
+        )
+
 
 class Code:
     """Lines of a function's body."""

@@ -33,6 +33,7 @@ class LlvmBackend:
     """Compiles jaxprs to native code."""
 
     name = "llvm"
+    dialect = "asm"  # of what `inspect` shows first
 
     def compile(
         self, jaxpr: Jaxpr, donated: tuple[int, ...] = ()
