@@ -16,6 +16,7 @@ from fx.core.array import Array, to_array
 from fx.core.primitive import P, lit, zeros
 from fx.errors import FxValueError, public
 from fx.lax.arguments import ArrayLike, canonical_axis
+from fx.numpy.promotion import promote_inexact
 
 
 def _within(inside: Any, tangent: Any) -> Any:
@@ -192,8 +193,7 @@ def softplus(x: ArrayLike) -> Array:
 
 def _inexact(x: ArrayLike, name: str) -> Array:
     """`x` as an array of floating (or complex) dtype."""
-    x = to_array(x, name)
-    return x * 1.0 if x.dtype.kind in "biu" else x
+    return promote_inexact(name, x)[0]
 
 
 @public

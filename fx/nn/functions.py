@@ -160,7 +160,11 @@ def logsumexp(
     sign = jnp.sign(total)
     if return_sign or not is_complex:
         total = jnp.abs(total)
-    out = jnp.log(total) + peak
+    if b is None:  # of minus infinities alone the derivative is 0, not 0 / 0
+        some = total != 0
+        out = jnp.where(some, jnp.log(jnp.where(some, total, 1)), -np.inf) + peak
+    else:
+        out = jnp.log(total) + peak
     if not keepdims:
         out, sign = jnp.squeeze(out, axes), jnp.squeeze(sign, axes)
     if return_sign:

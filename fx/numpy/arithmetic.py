@@ -34,6 +34,7 @@ from fx.numpy.promotion import (
     array,
     broadcast,
     cast,
+    convert,
     expand_to,
     inexact_operands,
     joined,
@@ -115,7 +116,7 @@ def _absolute(x: Any) -> Any:
 
 
 def _square(x: Any) -> Any:
-    return P.convert_element_type(x, new_dtype=x.dtype) if x.dtype == np.bool_ else P.square(x)
+    return P.square(convert(x, np.dtype(np.int32)) if x.dtype == np.bool_ else x)
 
 
 def _reciprocal(x: Any) -> Any:
@@ -204,6 +205,7 @@ square = _number(
     "Array([1, 4], dtype=int32)",
     _square,
     REAL | COMPLEX,
+    gives="the dtype of `x`, int32 for bools",
 )
 reciprocal = _number(
     "reciprocal",

@@ -374,9 +374,10 @@ def _fill_like(a: Any, value: Any, dtype: Any, shape: Any, name: str) -> Any:
     full_shape = tuple(a.shape) if shape is None else a_shape(shape, name)
     if isinstance(value, (int, float, complex)):
         return scalar_fill(full_shape, dtype, np.asarray(value).astype(dtype), weak)
-    return expand_to(
-        _fitting(convert(as_operand(value, name), dtype), full_shape, name), full_shape
-    )
+    fill = convert(as_operand(value, name), dtype)
+    if weak and not fill.shape:
+        fill = P.convert_element_type(fill, new_dtype=dtype, weak_type=True)
+    return expand_to(_fitting(fill, full_shape, name), full_shape)
 
 
 def _fitting(x: Any, shape: tuple[int, ...], name: str) -> Any:

@@ -114,6 +114,8 @@ def ix_(*args: Any) -> tuple[Array, ...]:
             raise ShapeError(f"numpy.ix_ expects vectors, got {v.aval.short()}.")
         if v.dtype == np.bool_:
             v = Array(np.flatnonzero(np.asarray(v)).astype(dtypes.default_int()))
+        if not v.size:  # an empty list is one of positions, not of floats
+            v = convert(v, dtypes.default_int())
         out.append(reshaped(v, tuple(v.size if j == i else 1 for j in range(len(args)))))
     return tuple(out)
 

@@ -72,7 +72,7 @@ def _quantile(
         )
         lead = tuple(range(level.ndim))
         columns = permuted(bounded, (*range(level.ndim, bounded.ndim), *lead))
-        columns = reshaped(columns, (*rest, max(level.size, 1) if level.ndim else 1))
+        columns = reshaped(columns, (*rest, level.size))
         picked = take_along_axis(rows, columns, axis=-1, mode="clip")
         picked = reshaped(picked, (*rest, *level.shape))
         return permuted(picked, (*range(last, picked.ndim), *range(last)))
@@ -90,7 +90,8 @@ def _quantile(
             weight = select(P.eq(share, lit(share, 0)), lit(share, 0), weight)
         step = P.mul(weight, P.sub(above, below))
         # An infinity on both sides must not give inf - inf.
-        out = select(P.eq(above, below), below, P.add(below, step))
+        same = P.table["and"](P.eq(above, below), P.table["not"](P.is_finite(below)))
+        out = select(same, below, P.add(below, step))
     if not skip_nan:
         spoilt = P.reduce_or(missing, axes=(last,))
         out = select(expand_to(spoilt, full), lit(out, np.nan), out)

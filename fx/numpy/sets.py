@@ -321,12 +321,16 @@ def setdiff1d(
         size: how many to return; needed when an argument is traced.
         fill_value: what fills the result up to `size`, 0 by default.
 
+    Returns:
+        A vector of the dtype of `ar1`.
+
     Example:
         >>> import fx.numpy as jnp
         >>> jnp.setdiff1d(jnp.array([3, 1, 2]), jnp.array([2]))
         Array([1, 3], dtype=int32)
     """
-    x, y = _flat_pair(ar1, ar2, "numpy.setdiff1d")
+    x = reshaped(make_array(ar1, None, "numpy.setdiff1d"), (-1,))
+    y = make_array(ar2, None, "numpy.setdiff1d")
     if assume_unique:
         return _chosen(x, isin(x, y, invert=True), size, fill_value)
     (ordered,) = P.sort(x, dimension=0, is_stable=True, num_keys=1)

@@ -372,12 +372,36 @@ class Adjugate(MatrixPrimitive):
         return linalg.adjugate(xp, a)
 
     def jvp(self, primals: Sequence[Any], out: Any, tangents: Sequence[Any]) -> Any:
-        # The derivative of det(a) a^-1; it is NaN where a is singular.
         (a,), (t,) = primals, tangents
         n = a.shape[-1]
+        if n <= 3:
+            return _small_adjugate_tangent(a, t)
+        # The derivative of det(a) a^-1; it is NaN where a is singular.
         spread = columns_of(rows_of_scalar(trace(matmul(out, t)), n), n)
         change = P.sub(P.mul(spread, out), matmul(matmul(out, t), out))
         return P.div(change, columns_of(rows_of_scalar(P.det(a), n), n))
+
+
+def _small_adjugate_tangent(a: Any, t: Any) -> Any:
+    """The derivative of the adjugate as a polynomial, which holds for singular matrices too.
+
+    By the theorem of Cayley and Hamilton adj(a) is 1, tr(a) - a, or a² - tr(a) a + (tr(a)² -
+    tr(a²)) / 2 for 1, 2 or 3 rows, where a number stands for its multiple of the identity.
+    """
+    n, one = a.shape[-1], identity(a, a.shape[-1])
+
+    def times(x: Any, y: Any) -> Any:
+        return P.mul(columns_of(rows_of_scalar(x, n), n), y)
+
+    if n <= 1:
+        return P.sub(t, t)
+    if n == 2:
+        return P.sub(times(trace(t), one), t)
+    product = matmul(a, t)
+    squares = P.add(product, matmul(t, a))
+    traces = P.add(times(trace(t), a), times(trace(a), t))
+    scale = P.sub(P.mul(trace(a), trace(t)), trace(product))
+    return P.add(P.sub(squares, traces), times(scale, one))
 
 
 def rows_of_scalar(x: Any, n: int) -> Any:

@@ -269,7 +269,7 @@ def generalized_normal(
 
     Args:
         key: a random key.
-        p: the power, above 0; a number.
+        p: the power, above 0; a number, or an array that broadcasts to the shape.
         shape: of the result.
         dtype: a floating dtype; the default one if None.
 
@@ -283,8 +283,8 @@ def generalized_normal(
     """
     key = single_key("generalized_normal", key)
     kind = float_dtype("generalized_normal", dtype, p)
-    size = sample_shape("generalized_normal", shape)
-    return _generalized_normal(key, parameter("generalized_normal", "p", p, kind, ()), size)
+    size = sample_shape("generalized_normal", shape, np.shape(p))
+    return _generalized_normal(key, parameter("generalized_normal", "p", p, kind, size), size)
 
 
 def _generalized_normal(key: Array, p: Array, shape: tuple[int, ...]) -> Array:

@@ -18,6 +18,7 @@ from fx.random.arguments import (
     ArrayLike,
     draw_unit,
     float_dtype,
+    inexact,
     parameter,
     sample_shape,
     single_key,
@@ -334,8 +335,12 @@ def multivariate_normal(
     if method not in ("cholesky", "eigh", "svd"):
         raise FxValueError(f"random.{name}: method must be 'cholesky', 'eigh' or 'svd'.")
     key = single_key(name, key)
-    kind = float_dtype(name, dtype, mean, cov)
-    center, matrix = (parameter(name, what, x, kind) for what, x in (("mean", mean), ("cov", cov)))
+    # Unlike other samples these have the dtype of their parameters, be it a narrow one.
+    center, matrix = inexact(name, mean, cov)
+    kind = float_dtype(name, center.dtype if dtype is None else dtype)
+    center, matrix = (
+        parameter(name, what, x, kind) for what, x in (("mean", center), ("cov", matrix))
+    )
     if not center.ndim or matrix.ndim < 2 or matrix.shape[-2:] != center.shape[-1:] * 2:
         raise ShapeError(
             f"random.{name} expects mean of shape (..., n) and cov of shape (..., n, n), got "

@@ -75,6 +75,18 @@ def xlog1py(x, y):
     return _x_log1p_y(*full(x, y))
 
 
+@custom_jvp
+def _entropy(x: Any) -> Any:
+    zero = P.eq(x, lit(x, 0))
+    return select(zero, lit(x, 0), P.neg(P.mul(x, P.log(select(zero, lit(x, 1), x)))))
+
+
+@_entropy.defjvp
+def _entropy_jvp(primals: Any, tangents: Any) -> Any:
+    (x,), (t,) = primals, tangents
+    return _entropy(x), P.neg(P.mul(t, P.add(P.log(x), lit(x, 1))))
+
+
 @special(
     "-x log(x): what an event of probability x adds to the entropy",
     "entr(1.0)",
@@ -83,7 +95,7 @@ def xlog1py(x, y):
 def entr(x):
     negative = P.lt(x, lit(x, 0))
     safe = select(negative, lit(x, 1), x)
-    return select(negative, lit(x, -math.inf), P.neg(_x_log_y(safe, safe)))
+    return select(negative, lit(x, -math.inf), _entropy(safe))
 
 
 def _relative_entropy(p: Any, q: Any, shifted: bool) -> Any:

@@ -30,7 +30,7 @@ def _cdf(k, p):
 
 def _ppf(q, p):
     known = (q >= 0) & (q <= 1) & (p >= 0) & (p <= 1)
-    return jnp.where(known, jnp.where(q <= 1 - p, 0, 1), jnp.nan)
+    return jnp.where(known, jnp.where(q <= 1 - p, jnp.zeros_like(q), jnp.ones_like(q)), jnp.nan)
 
 
 logpmf = _family.logpmf(_logpmf)

@@ -1,0 +1,1 @@
+"""One table of all public functions, and what is tested over it."""
