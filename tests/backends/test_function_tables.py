@@ -3,6 +3,7 @@
 ``python -m tests.backends.test_function_tables`` prints the tables, should a degree change.
 """
 
+import numpy as np
 import pytest
 
 pytest.importorskip("mpmath")
@@ -106,17 +107,18 @@ def test_table_is_the_chebyshev_fit(name):
     assert getattr(tables, name) == pytest.approx(fit(*FITS[name]), rel=1e-15)
 
 
-def parts(value, count):
+def parts(value, count, kind=float):
     """A number as a sum of floats, each the nearest of what is left."""
     result = []
     for _ in range(count):
-        result.append(float(value))
+        result.append(float(kind(float(value))))
         value -= result[-1]
     return tuple(result)
 
 
 def test_constants_in_parts():
     assert parts(mp.pi / 2, 3) == tables.HALF_PI
+    assert parts(mp.pi / 2, 3, np.float32) == tables.HALF_PI_SINGLE
     assert parts(mp.log(2), 2) == tables.LOG2
     assert parts(2 * THIRD, 2) == tables.TWO_THIRDS
     high, low = tables.LOG2_SHORT

@@ -144,6 +144,17 @@ def test_accuracy_of_two_arguments(name, dtype):
         check_error(got, want, limits[dtype == "float64"], *pair)
 
 
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_angles_near_quarter_turns(name):
+    """Where a result is next to nothing, and where one reduction ends and another begins."""
+    turns = (np.arange(1, 60_000) * (np.pi / 2)).astype(np.float32)
+    ends = np.float32(2.0**16) + np.arange(-2000, 2000, dtype=np.float32) / 64
+    x = np.concatenate([np.nextafter(turns, np.float32(0)), turns, ends])
+    x = np.concatenate([x, -x])
+    (got,) = compiled(getattr(P, name), x)([x])
+    check_error(got, getattr(np, name)(x.astype(np.float64)), 2, x)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ["sin", "cos", "tan"])
 def test_huge_angles(name, dtype):

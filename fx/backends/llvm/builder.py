@@ -10,7 +10,7 @@ import contextlib
 import functools
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -93,6 +93,7 @@ class Builder:
         self.lines: list[str] = []
         self.declared: dict[str, str] = {}
         self.halves: dict[str, tuple[Value, Value]] = {}  # the words of keys made of words
+        self._known: dict[tuple[str, str], Any] = {}
         self._count = 0
 
     # ------------------------------------------------------------------ text
@@ -105,6 +106,13 @@ class Builder:
 
     def label(self, name: str) -> None:
         self.lines.append(f"{name}:")
+        self._known = {}
+
+    def once(self, what: str, x: Value, make: Callable[[], Any]) -> Any:
+        """What `make` gives, or gave for the same value if that is known here."""
+        if (what, x.text) not in self._known:
+            self._known[what, x.text] = make()
+        return self._known[what, x.text]
 
     def emit(self, text: str, dtype: np.dtype, lanes: int) -> Value:
         """One instruction with a result."""
@@ -177,9 +185,12 @@ class Builder:
             name = f"llvm.vector.reduce.or.v{condition.lanes}i1"
             condition = self.emit(self.call(name, "i1", condition), BOOL, 1)
         rare, usual, done = self.name("rare"), self.name("usual"), self.name("done")
+        known = self._known
         self.line(f"br label %{usual}")
         self.label(usual)
-        self.line(f"br i1 {condition.text}, label %{rare}, label %{done}")
+        # Registers are kept for the usual way, and saved and restored on the rare one.
+        odds = '!prof !{!"branch_weights", i32 1, i32 9999}'
+        self.line(f"br i1 {condition.text}, label %{rare}, label %{done}, {odds}")
         self.label(rare)
         y = body()
         last = self.name("last")
@@ -187,6 +198,7 @@ class Builder:
         self.label(last)
         self.line(f"br label %{done}")
         self.label(done)
+        self._known = known
         text = f"phi {y.type} [{otherwise.text}, %{usual}], [{y.text}, %{last}]"
         return self.emit(text, y.dtype, y.lanes)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from fx.backends.llvm import exponentials
 from fx.backends.llvm import function_tables as tables
-from fx.backends.llvm.builder import F32, F64, I32, I64, Builder, Value
+from fx.backends.llvm.builder import F32, I32, Builder, Value
 from fx.ops.numerics import special_tables
 
 _MAGIC = 12582912.0  # 1.5 * 2**23: adding it rounds to an integer, which its low bits then hold
@@ -151,33 +151,43 @@ def _erfc_far(b: Builder, x: Value) -> Value:
     return exponentials.erfc_by(b, x, b.fma(e, lost, e), tables.ERFC_TAIL_SINGLE)
 
 
-def _sine(b: Builder, x: Value, shift: int) -> Value:
-    """sin(x + shift * pi / 2), reduced in double precision: good for |x| below 2**30."""
-    wide = b.cast("fpext", x, F64)
-    quarter = b.intrinsic("roundeven", b.mul(wide, b.like(wide, 2 / math.pi)))
-    r = b.fma(quarter, b.like(wide, -1.5707963267341256), wide)
-    r = b.fma(quarter, b.like(wide, -6.077100506506192e-11), r)
-    r = b.cast("fptrunc", r, F32)
-    n = b.cast("fptosi", b.select(b.compare("fcmp olt", b.intrinsic("fabs", quarter),
-               b.like(wide, 2.0**31)), quarter, b.like(wide, 0.0)), I64)  # fmt: skip
-    n = b.cast("trunc", b.binary("add", n, b.like(n, shift)), I32)
-    z = b.mul(r, r)
-    s = exponentials.table(b, z, tables.SIN_SINGLE)
-    s = b.fma(b.mul(z, r), s, r)
-    c = exponentials.table(b, z, tables.COS_SINGLE)
-    c = b.fma(b.mul(z, z), c, b.fma(z, b.like(z, -0.5), b.like(z, 1.0)))
-    odd = b.compare("icmp ne", b.binary("and", n, b.like(n, 1)), b.like(n, 0))
-    y = b.select(odd, c, s)
-    negative = b.compare("icmp ne", b.binary("and", n, b.like(n, 2)), b.like(n, 0))
-    return b.select(negative, b.emit(f"fneg {y.type} {y.text}", y.dtype, y.lanes), y)
+def _turned(b: Builder, x: Value) -> tuple[Value, Value, Value]:
+    """n, sin(r) and cos(r) with x = n * pi / 2 + r, |r| <= pi / 4, as long as |x| < ANGLE.
+
+    By multiples of three parts of pi / 2 (Cody and Waite, see `trigonometry`): the first product
+    and difference are exact, then |x - r| is below 2**-58.
+    """
+
+    def made() -> tuple[Value, Value, Value]:
+        shifted = b.fma(x, b.like(x, 2 / math.pi), b.like(x, _MAGIC))
+        quarter, r = b.negative(b.sub(shifted, b.like(x, _MAGIC))), x
+        for part in tables.HALF_PI_SINGLE:
+            r = b.fma(quarter, b.like(x, part), r)
+        z = b.mul(r, r)
+        s = b.fma(b.mul(z, r), exponentials.table(b, z, tables.SIN_SINGLE), r)
+        half = b.fma(z, b.like(z, -0.5), b.like(z, 1.0))
+        c = b.fma(b.mul(z, z), exponentials.table(b, z, tables.COS_SINGLE), half)
+        return b.cast("bitcast", shifted, I32), s, c
+
+    return b.once("turned", x, made)
+
+
+def _chosen(b: Builder, n: Value, even: Value, odd: Value, sign: Value) -> Value:
+    """One or the other by the lowest bit of n; the second one of `sign` changes its sign."""
+    y = b.select(b.compare("icmp ne", b.binary("and", n, b.like(n, 1)), b.like(n, 0)), odd, even)
+    flip = b.binary("shl", b.binary("and", sign, b.like(n, 2)), b.like(n, 30))
+    return b.cast("bitcast", b.binary("xor", b.cast("bitcast", y, I32), flip), F32)
 
 
 def sin(b: Builder, x: Value) -> Value:
-    return b.select(b.compare("fcmp oeq", x, b.like(x, 0.0)), x, _sine(b, x, 0))  # keeps -0.0
+    n, s, c = _turned(b, x)
+    y = _chosen(b, n, s, c, n)
+    return b.select(b.compare("fcmp oeq", x, b.like(x, 0.0)), x, y)  # keeps -0.0
 
 
 def cos(b: Builder, x: Value) -> Value:
-    return _sine(b, x, 1)
+    n, s, c = _turned(b, x)
+    return _chosen(b, n, c, s, b.binary("add", n, b.like(n, 1)))
 
 
 FLOAT32 = {
@@ -196,4 +206,5 @@ FLOAT32 = {
     "tanh": tanh,
     "erf": erf,
 }
-BOUNDED = {"sin": sin, "cos": cos}  # for |x| < 2**30; beyond, each lane calls the C library
+BOUNDED = {"sin": sin, "cos": cos}  # for |x| < ANGLE; beyond, float64 is needed
+ANGLE = 2.0**16

@@ -26,7 +26,6 @@ _INTRINSICS = {
     "round_even": "roundeven",
     "round_away": "round",
 }
-_BOUND = 2.0**30
 
 
 def apply(b: Builder, op: str, args: Sequence[Value], dtype: np.dtype) -> Value:
@@ -280,10 +279,11 @@ _SHORT = frozenset(
 
 
 def _bounded(b: Builder, op: str, x: Value) -> Value:
-    """The polynomial, or where it is out of its range the C library."""
+    """The polynomial, or where it is out of its range what float64 gives."""
     y = polynomials.BOUNDED[op](b, x)
-    big = b.compare("fcmp oge", b.intrinsic("fabs", x), b.like(x, _BOUND))
-    return _unless(b, big, y, op, [x])
+    big = b.compare("fcmp oge", b.intrinsic("fabs", x), b.like(x, polynomials.ANGLE))
+    wide = _wide(op, trigonometry.WIDE[op])
+    return b.where_any(big, lambda: b.select(big, b.outlined(op, wide, x)[0], y), y)
 
 
 def _unless(b: Builder, far: Value, y: Value, op: str, args: Sequence[Value]) -> Value:
