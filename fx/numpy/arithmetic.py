@@ -317,7 +317,7 @@ def _floor_divide(x: Any, y: Any) -> Any:
         return select(up, P.sub(quotient, lit(x, 1)), quotient)
     # x / y may round up to an integer, so take the remainder off first (as CPython does). What is
     # left of x and of y may have no quotient: then it is x / y, which is zero or infinite or NaN.
-    quotient = P.round(P.div(P.sub(x, _remainder(x, y)), y), rounding_method=1)
+    quotient = P.round(P.div(P.sub(x, remainder(x, y)), y), rounding_method=1)
     quotient = P.add(quotient, lit(quotient, 0))  # never -0.0, the floor of no negative number
     finite = _and(P.is_finite(x), P.is_finite(y))
     nonzero = _and(P.ne(x, lit(x, 0)), P.ne(y, lit(y, 0)))
