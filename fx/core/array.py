@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fx import dtypes
+from fx.core import dlpack
 from fx.core.avals import ShapedArray, interned
 from fx.core.deleted import Deleted, deleted, type_of
 from fx.errors import FxOverflowError, FxTypeError, public
@@ -175,8 +176,8 @@ class Array(ArrayInterface):
         if max_version is not None and max_version[0] >= 1 and not copy:
             data = data.view()
             data.flags.writeable = False
-        return data.__dlpack__(
-            stream=stream, max_version=max_version, dl_device=dl_device, copy=copy
+        return dlpack.exported(
+            data, stream=stream, max_version=max_version, dl_device=dl_device, copy=copy
         )
 
     def __dlpack_device__(self) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 from fx import dtypes
 from fx.config import detours
 from fx.core.array import Array, is_arraylike, scalar, to_array
+from fx.core.dlpack import imported
 from fx.core.primitive import P, lit
 from fx.core.trace import Tracer, state
 from fx.errors import FxOverflowError, FxTypeError, FxValueError, public
@@ -171,7 +172,12 @@ def make_array(x: Any, dtype: np.dtype | None, name: str) -> Array:
         )
     if not is_arraylike(x) and not hasattr(x, "__fx_array__"):
         x = _from_protocol(x, name)
-    out = to_array(x, name)
+    try:
+        out = to_array(x, name)
+    except TypeError:
+        if isinstance(x, np.ndarray) or not hasattr(x, "__dlpack__"):
+            raise
+        out = to_array(_from_protocol(x, name), name)  # a dtype of which NumPy has no array
     return out if dtype is None else convert(out, dtype)
 
 
@@ -193,7 +199,7 @@ def _python_scalar(x: Any, dtype: np.dtype, name: str) -> Array:
 
 def _from_protocol(x: Any, name: str) -> Any:
     if hasattr(x, "__dlpack__"):
-        data = np.from_dlpack(x).copy()  # whether it can change, the protocol may not say
+        data = imported(x).copy()  # whether it can change, the protocol may not say
         data.flags.writeable = False
         return data
     try:

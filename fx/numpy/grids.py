@@ -11,6 +11,7 @@ import numpy as np
 
 from fx import dtypes
 from fx.core.array import Array
+from fx.core.dlpack import imported
 from fx.core.primitive import P
 from fx.errors import FxError, FxTypeError, FxValueError, ShapeError, public
 from fx.numpy.creation import frozen, make_array
@@ -330,7 +331,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
 
     Raises:
         FxTypeError: `x` does not speak the protocol.
-        BufferError: its dtype or its device is not NumPy's.
+        BufferError: it is not on the CPU, or its dtype is not one that fx has.
 
     Source: https://dmlc.github.io/dlpack/latest/python_spec.html
 
@@ -344,7 +345,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
         return on_device(P.copy(x) if copy else x, device, name)
     if not hasattr(x, "__dlpack__"):
         raise FxTypeError(f"{name} expects an array with __dlpack__, got {type(x)}.")
-    data = np.from_dlpack(x)
+    data = imported(x)
     return on_device(frozen(data if copy is False else data.copy(), name), device, name)
 
 

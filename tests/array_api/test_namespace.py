@@ -2,7 +2,6 @@
 
 import inspect
 
-import ml_dtypes
 import numpy as np
 import pytest
 
@@ -249,6 +248,56 @@ def test_dlpack_with_jax():
     np.testing.assert_array_equal(jnp.from_dlpack(jax.numpy.ones((2, 3))), np.ones((2, 3)))
 
 
+class Foreign:
+    """An array of another library: one that knows nothing but DLPack."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, **options):
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+
+class Legacy(Foreign):
+    """One that knows only the first version of the protocol, which has no options but this."""
+
+    def __dlpack__(self, stream=None):
+        return self.array.__dlpack__()
+
+
+BEYOND_NUMPY = ["bfloat16"] + [d.name for d in fx.dtypes.FLOAT8]
+
+
+@pytest.mark.parametrize("dtype", BEYOND_NUMPY)
+def test_dlpack_of_dtypes_that_numpy_has_not(dtype):
+    x = jnp.arange(6).reshape(2, 3).astype(dtype).T
+    for again in (jnp.from_dlpack(Foreign(x)), jnp.from_dlpack(Foreign(x), copy=False)):
+        assert again.dtype == x.dtype and (again == x).all() and again.shape == (3, 2)
+    assert (jnp.from_dlpack(Legacy(x), copy=False) == x).all()
+
+
+@pytest.mark.parametrize("dtype", BEYOND_NUMPY)
+def test_dlpack_with_torch_of_dtypes_that_numpy_has_not(dtype):
+    torch = pytest.importorskip("torch")
+    if not hasattr(torch, dtype):
+        pytest.skip(f"torch has no {dtype}")
+    t = torch.arange(6).reshape(2, 3).to(getattr(torch, dtype)).T
+    for x in (jnp.from_dlpack(t), jnp.asarray(t)):
+        assert x.dtype == dtype and (x.astype("float32") == t.float().numpy()).all()
+        back = torch.from_dlpack(x)
+        assert back.dtype == t.dtype and torch.equal(back.float(), t.float())
+
+
+@pytest.mark.filterwarnings("ignore:ComplexHalf")
+def test_dlpack_of_dtypes_that_fx_has_not():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(BufferError, match="Convert the array to another dtype"):
+        jnp.from_dlpack(torch.ones(2, dtype=torch.complex32))
+
+
 def test_dlpack_of_an_array_of_fx():
     x = jnp.arange(3)
     assert jnp.from_dlpack(x) is jnp.from_dlpack(x, copy=False) is x
@@ -259,22 +308,9 @@ def test_what_dlpack_does_not_take():
     with pytest.raises(FxTypeError, match="from_dlpack expects an array with __dlpack__"):
         jnp.from_dlpack([1, 2])
     with pytest.raises(BufferError):
-        jnp.ones(2, ml_dtypes.bfloat16).__dlpack__()
+        fx.random.key(0).__dlpack__()
     with pytest.raises(BufferError):
         jnp.ones(2).__dlpack__(dl_device=(2, 0))  # a GPU
-
-
-class Legacy:
-    """An exporter that knows only the first version of the protocol, which has no such options."""
-
-    def __init__(self, array):
-        self.array = array
-
-    def __dlpack__(self, stream=None):
-        return self.array.__dlpack__()
-
-    def __dlpack_device__(self):
-        return self.array.__dlpack_device__()
 
 
 def test_arrays_of_the_first_version_of_dlpack_are_copied():
