@@ -28,7 +28,11 @@ def both(sources):
     return [*sources, *(s.plain() for s in sources if s.plain is not None)]
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "architecture",
+    [pytest.param("sm_80", marks=pytest.mark.slow), "sm_90",
+     pytest.param("sm_100", marks=pytest.mark.slow)],
+)  # fmt: skip
 @pytest.mark.parametrize("name", STEPS)
 def test_training_steps(name, architecture):
     compiled(both(sources_of([case(name, *STEPS[name]())])), architecture)

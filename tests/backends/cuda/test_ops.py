@@ -54,7 +54,7 @@ def drawn(name, seeds):
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_seeded_programs(name):
-    check(drawn(name, range(3)))
+    check(drawn(name, range(1 if name == "residual_net" else 3)))  # that is a large one
 
 
 @pytest.mark.slow
