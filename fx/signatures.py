@@ -180,11 +180,19 @@ def _expected(annotation: Any) -> list[tuple[str, Callable[[Any], bool]]] | None
         if part in _ALIASES:
             found.extend(_expected(_ALIASES[part]) or [])
             continue
-        kind = _KINDS.get(part) or _KINDS.get(part.split("[")[0])
+        kind = _KINDS.get(part) or _KINDS.get(part.split("[")[0]) or _state(part)
         if kind is None:
             return None
         found.append(kind)
     return found
+
+
+def _state(annotation: str) -> tuple[str, Callable[[Any], bool]] | None:
+    """The question for a class of states, all of which have names that end so."""
+    if not annotation.endswith("State") or annotation == "OptState":
+        return None
+    words = f"the state that init makes, {annotation}"
+    return words, lambda x: any(c.__name__ == annotation for c in type(x).__mro__)
 
 
 def _or(words: list[str]) -> str:

@@ -9,12 +9,12 @@ from typing import Any
 from fx.calls.closures import closure_convert
 from fx.calls.custom import custom_vjp
 from fx.core.array import aval_of
-from fx.errors import FxTypeError, public
+from fx.errors import FxTypeError, checked
 from fx.pytree import Partial, tree_map
 from fx.transforms.stage import name_of
 
 
-@public
+@checked
 def custom_gradient(fun: Callable[..., Any]) -> Callable[..., Any]:
     """A function that returns its own reverse-mode rule beside its value.
 

@@ -32,7 +32,7 @@ from fx.core.ir import Jaxpr
 from fx.core.primitive import AxisData
 from fx.core.refs import alive
 from fx.core.trace import Tracer, state
-from fx.errors import FxRuntimeError, FxTypeError, FxValueError, hide_frames, public
+from fx.errors import FxRuntimeError, FxTypeError, FxValueError, checked, hide_frames, public
 from fx.pytree import tree_flatten, tree_structure, tree_unflatten
 from fx.transforms.stage import FlatFunction, arg_names, name_of, origin_of, stage
 
@@ -464,7 +464,7 @@ def _both_ways(
     return (*nums, *(more_nums - set(nums))), (*names, *(more_names - set(names)))
 
 
-@public
+@checked
 def make_jaxpr(
     fun: Callable[..., Any],
     static_argnums: int | Sequence[int] = (),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import math
+import operator
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ import numpy as np
 
 from fx.core.backend import Device, cpu_devices
 from fx.errors import FxTypeError, FxValueError, ShapeError, public
+from fx.signatures import declare, shown
 
 
 class AxisType(enum.Enum):
@@ -31,6 +33,15 @@ class AxisType(enum.Enum):
 class _Unconstrained:
     def __repr__(self) -> str:
         return "UNCONSTRAINED"
+
+
+def _names_in(names: Any) -> frozenset[Any]:
+    try:
+        return frozenset(names)
+    except TypeError:
+        raise FxTypeError(
+            f"PartitionSpec expects sets of axis names, got {shown(names)}."
+        ) from None
 
 
 class PartitionSpec:
@@ -52,8 +63,7 @@ class PartitionSpec:
 
     def __init__(self, *partitions: Any, unreduced: Any = (), reduced: Any = ()):
         self.partitions = tuple(_entry(p) for p in partitions)
-        self.unreduced = frozenset(unreduced)
-        self.reduced = frozenset(reduced)
+        self.unreduced, self.reduced = _names_in(unreduced), _names_in(reduced)
 
     def axes(self, i: int) -> tuple[Any, ...]:
         """The mesh axes that array axis `i` is cut along."""
@@ -182,12 +192,9 @@ def _checked_axes(
     what: str, sizes: Sequence[int], names: Any, types: Any
 ) -> tuple[tuple[Any, ...], tuple[AxisType, ...]]:
     names = (names,) if isinstance(names, str) else names
-    sequences = [sizes, names] + ([] if types is None or isinstance(types, AxisType) else [types])
-    if not all(isinstance(given, (tuple, list)) for given in sequences):
-        raise FxTypeError(
-            f"{what}: sizes, names and types of axes must be tuples, got {sizes!r}, {names!r} and "
-            f"{types!r}."
-        )
+    given = [sizes, names] + ([] if types is None or isinstance(types, AxisType) else [types])
+    if not all(isinstance(g, (tuple, list)) for g in given):
+        raise FxTypeError(f"{what}: sizes, names and types of axes must be tuples, got {given}.")
     names = tuple(names)
     if len(names) != len(sizes):
         raise FxValueError(
@@ -366,10 +373,12 @@ def make_mesh(
         >>> fx.make_mesh((2, 4), ("data", "model"))
         Mesh('data': 2, 'model': 4)
     """
-    sizes = tuple(int(s) for s in axis_shapes)
+    sizes = tuple(operator.index(s) for s in axis_shapes)
     if any(s < 1 for s in sizes):
         raise FxValueError(f"make_mesh: sizes must be at least 1, got {sizes}.")
     count = math.prod(sizes)
+    if count > 1 << 16:
+        raise FxValueError(f"make_mesh: sizes {sizes} make {count} devices, more than 65536.")
     found = cpu_devices(count) if devices is None else list(devices)
     if len(found) != count:
         raise FxValueError(
@@ -584,3 +593,6 @@ def check_divides(what: str, mesh: _MeshBase, spec: PartitionSpec, shape: Sequen
                 f"parts, and {count} does not divide {size}. Pad the axis to a multiple of {count} "
                 "or write None in its place."
             )
+
+
+declare("Sharding", "a sharding, such as NamedSharding", lambda x: isinstance(x, Sharding))

@@ -19,6 +19,7 @@ from fx.core.avals import ShapedArray
 from fx.core.primitive import P, zeros
 from fx.core.trace import StagingTrace, push, state
 from fx.errors import FxTypeError, FxValueError, public
+from fx.signatures import shown
 
 # How many references there are: while it is 0, nothing else looks for any.
 alive = [0]
@@ -188,6 +189,8 @@ def empty_ref(ty: Any, memory_space: Any = None) -> Ref:
         >>> fx.empty_ref(fx.ShapeDtypeStruct((2,), "float32"))
         Ref([0. 0.], dtype=float32)
     """
+    if not hasattr(ty, "shape") or not hasattr(ty, "dtype"):
+        raise FxTypeError(f"empty_ref expects a type, with shape and dtype, got {shown(ty)}.")
     return Ref(zeros(ShapedArray(tuple(ty.shape), ty.dtype)))
 
 

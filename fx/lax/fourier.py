@@ -9,7 +9,7 @@ import numpy as np
 from fx import dtypes
 from fx.core.array import Array, to_array
 from fx.core.primitive import P
-from fx.errors import FxValueError, public
+from fx.errors import FxValueError, ShapeError, public
 from fx.lax.arguments import ArrayLike, shape_tuple
 from fx.ops.fft import FftType
 
@@ -43,6 +43,10 @@ def fft(x: ArrayLike, fft_type: FftType | str | int, fft_lengths: Sequence[int])
     lengths = shape_tuple(name, fft_lengths, "fft_lengths")
     kind = _kind(fft_type)
     array = to_array(x, name)
+    if len(lengths) > array.ndim:
+        raise ShapeError(
+            f"{name} of {array.aval.short()} expects 1 to {array.ndim} lengths, got {lengths}."
+        )
     if kind != FftType.RFFT and dtypes.is_inexact(array.dtype) and array.dtype.kind != "c":
         array = P.convert_element_type(array, new_dtype=dtypes.complex_dtype(array.dtype))
     return P.fft(array, fft_type=kind, fft_lengths=lengths)

@@ -32,12 +32,19 @@ __all__ = [
 ]
 
 
+def matrices(x: ArrayLike, name: str, square: bool = False) -> Array:
+    """An array of matrices. What is mapped by vmap has more axes than its rank, so that the
+    primitive could not tell."""
+    a = to_array(x, name)
+    if a.ndim < 2 or (square and a.shape[-1] != a.shape[-2]):
+        what = "square matrices, of shape (..., n, n)" if square else "matrices (..., m, n)"
+        raise ShapeError(f"{name} expects {what}, got {a.aval.short()}.")
+    return a
+
+
 def symmetrized(x: Any, name: str) -> Any:
     """(x + x^H) / 2, whose triangles agree."""
-    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
-        raise ShapeError(
-            f"{name} expects square matrices, of shape (..., n, n), got {x.aval.short()}."
-        )
+    x = matrices(x, name, square=True)
     return P.mul(P.add(x, adjoint(x)), lit(x, 0.5))
 
 
@@ -66,7 +73,7 @@ def cholesky(x: ArrayLike, *, symmetrize_input: bool = True) -> Array:
                [1., 2.]], dtype=float32)
     """
     name = "lax.linalg.cholesky"
-    a = to_array(x, name)
+    a = matrices(x, name, square=True)
     return P.cholesky(symmetrized(a, name) if symmetrize_input else a)
 
 
@@ -176,7 +183,7 @@ def triangular_solve(
                [2.]], dtype=float32)
     """
     name = "lax.linalg.triangular_solve"
-    matrix, right = to_array(a, name), to_array(b, name)
+    matrix, right = matrices(a, name, square=True), to_array(b, name)
     single = right.ndim == matrix.ndim - 1 and right.ndim > 0
     if single:
         n = right.shape[-1:]
@@ -254,7 +261,7 @@ def lu(x: ArrayLike) -> tuple[Array, Array, Array]:
         >>> packed.tolist(), pivots.tolist(), permutation.tolist()
         ([[4.0, 4.0], [0.25, 1.0]], [1, 1], [1, 0])
     """
-    packed, pivots, permutation = P.lu(to_array(x, "lax.linalg.lu"))
+    packed, pivots, permutation = P.lu(matrices(x, "lax.linalg.lu"))
     return packed, pivots, permutation
 
 
@@ -315,7 +322,7 @@ def qr(
             "lax.linalg.qr: pivoting=True is not supported; expected False. Use lax.linalg.svd to "
             "find the rank."
         )
-    q, r = P.qr(to_array(x, "lax.linalg.qr"), full_matrices=bool(full_matrices))
+    q, r = P.qr(matrices(x, "lax.linalg.qr"), full_matrices=bool(full_matrices))
     return q, r
 
 
@@ -340,7 +347,7 @@ def geqrf(a: ArrayLike) -> tuple[Array, Array]:
         >>> packed.shape, taus.shape
         ((3, 2), (2,))
     """
-    packed, taus = P.geqrf(to_array(a, "lax.linalg.geqrf"))
+    packed, taus = P.geqrf(matrices(a, "lax.linalg.geqrf"))
     return packed, taus
 
 
@@ -366,7 +373,7 @@ def householder_product(a: ArrayLike, taus: ArrayLike) -> Array:
         (3, 2)
     """
     name = "lax.linalg.householder_product"
-    return P.householder_product(to_array(a, name), to_array(taus, name))
+    return P.householder_product(matrices(a, name), to_array(taus, name))
 
 
 def _subset(name: str, subset: Any, n: int) -> tuple[int, int] | None:
@@ -427,7 +434,7 @@ def eigh(
         Array([1., 2.], dtype=float32)
     """
     name = "lax.linalg.eigh"
-    a = to_array(x, name)
+    a = matrices(x, name, square=True)
     if symmetrize_input:
         a = symmetrized(a, name)
     v, w = P.eigh(a, lower=bool(lower))
@@ -470,7 +477,7 @@ def eig(
         Array([1.+0.j, 1.+0.j], dtype=complex64)
     """
     return P.eig(
-        to_array(x, "lax.linalg.eig"),
+        matrices(x, "lax.linalg.eig", square=True),
         compute_left_eigenvectors=bool(compute_left_eigenvectors),
         compute_right_eigenvectors=bool(compute_right_eigenvectors),
     )
@@ -510,7 +517,7 @@ def svd(
         Array([4., 3.], dtype=float32)
     """
     name = "lax.linalg.svd"
-    a = to_array(x, name)
+    a = matrices(x, name)
     outs = P.svd(a, full_matrices=bool(full_matrices), compute_uv=bool(compute_uv))
     if not compute_uv:
         return _between(outs[0], _subset(name, subset_by_index, outs[0].shape[-1]), -1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from fx.core.array import Array, aval_of, to_array
 from fx.core.primitive import P
-from fx.errors import FxValueError, ShapeError, public
+from fx.errors import FxTypeError, FxValueError, ShapeError, public
 from fx.lax.arguments import (
     ArrayLike,
     canonical_axes,
@@ -21,6 +21,7 @@ from fx.lax.arguments import (
     scalar_beside,
     shape_tuple,
 )
+from fx.signatures import shown
 
 
 # ------------------------------------------------------------------ broadcasting
@@ -351,6 +352,8 @@ def concatenate(operands: Sequence[ArrayLike] | Array, dimension: int) -> Array:
         >>> lax.concatenate([jnp.array([1]), jnp.array([2, 3])], 0)
         Array([1, 2, 3], dtype=int32)
     """
+    if not hasattr(type(operands), "__iter__"):
+        raise FxTypeError(f"lax.concatenate expects a sequence of arrays, got {shown(operands)}.")
     arrays = [to_array(x, "lax.concatenate") for x in operands]
     axis = canonical_axis("lax.concatenate", dimension, arrays[0].ndim) if arrays else 0
     return arrays[0] if len(arrays) == 1 else P.concatenate(*arrays, dimension=axis)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fx import random
@@ -11,6 +11,7 @@ from fx.calls.jit import eval_shape
 from fx.core.avals import ShapeDtypeStruct
 from fx.errors import FxTypeError, FxValueError, public
 from fx.nn.base import Layer, Params, shape_of
+from fx.signatures import shown
 
 Layers = tuple[Any, ...]  # what `__post_init__` checks, in words of its own
 
@@ -89,6 +90,10 @@ class Sequential(Layer):
 
     @public
     def apply(self, params: Params, x: Any, *, key: Any = None, train: bool = False) -> Any:
+        if not isinstance(params, Mapping):
+            raise FxTypeError(
+                f"nn.Sequential.apply: params must be a dict, as of init, got {shown(params)}."
+            )
         for i, (name, layer) in enumerate(self.named()):
             if not isinstance(layer, Layer):
                 x = layer(x)

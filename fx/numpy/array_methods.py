@@ -6,6 +6,8 @@ Installing them here keeps `fx.core.array` free of primitives; tracers inherit a
 
 from __future__ import annotations
 
+import inspect
+import operator
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +17,7 @@ import numpy as np
 from fx import dtypes
 from fx.core.array import Array
 from fx.core.primitive import P
-from fx.errors import ConcretizationTypeError, FxTypeError, FxValueError, public
+from fx.errors import ConcretizationTypeError, FxIndexError, FxTypeError, FxValueError, public
 from fx.numpy import (
     arithmetic,
     creation,
@@ -106,7 +108,12 @@ def _item(self: Array, *args: int) -> Any:
             f"x.item() needs an array of size 1, got {self.aval.short()}. Give a position, or "
             "use x.tolist()."
         )
-    return np.asarray(data).item(*args)
+    try:
+        return np.asarray(data).item(*args)
+    except TypeError:
+        raise FxTypeError(f"x.item() expects integers as a position, got {args!r}.") from None
+    except (IndexError, ValueError) as error:
+        raise FxIndexError(f"x.item{args} of {self.aval.short()}: {error}.") from None
 
 
 @public
@@ -208,6 +215,16 @@ def _array_namespace(self: Array, *, api_version: str | None = None) -> Any:
     return sys.modules["fx.numpy"]
 
 
+@public
+def _addressable_data(self: Array, index: int) -> Array:
+    """The part of the array on the device of that number."""
+    shards = placing.shards(self)
+    number = operator.index(index)
+    if not 0 <= number < len(shards):
+        raise FxIndexError(f"x.addressable_data: there are {len(shards)} shards, got {index}.")
+    return shards[number].data
+
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "all": reductions.all,
     "any": reductions.any,
@@ -256,7 +273,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "view": _view,
     "to_device": placing.to_device,
     "devices": lambda self: placing.sharding(self).device_set,
-    "addressable_data": lambda self, index: placing.shards(self)[index].data,
+    "addressable_data": _addressable_data,
     "__array_namespace__": _array_namespace,
     "__iter__": _iterate,
 }
@@ -278,6 +295,9 @@ def install() -> None:
     """Attach everything to Array."""
     for name, function in _FUNCTIONS.items():
         setattr(Array, name, function)
+        own = inspect.unwrap(function)
+        if own.__name__.startswith("_") and not name.startswith("_"):
+            own.__qualname__ = f"Array.{name}"  # what Python says of a wrong number of arguments
     for name, getter in _PROPERTIES.items():
         setattr(Array, name, property(getter))
     Array.__getitem__ = indexing.getitem  # type: ignore[attr-defined]

@@ -207,7 +207,7 @@ def _change(name: str, y: Any, plan: Plan, shape: tuple[int, ...]) -> Callable[[
 def applied(function: Callable[[Any], Any], old: Any) -> Any:
     """A user's function of elements, which must keep their shape; the dtype is restored."""
     new = function(old)
-    if getattr(new, "shape", ()) != old.shape:
+    if not hasattr(new, "dtype") or new.shape != old.shape:
         raise ShapeError(
             f"x.at[...].apply: the function must keep the shape {old.shape} of the indexed "
             f"elements, but its result is {new!r}."

@@ -27,6 +27,7 @@ from fx.errors import (
 from fx.lax.slicing import as_index, index_dtype, wrapped
 from fx.numpy.creation import make_array
 from fx.ops.dimension_numbers import GatherDimensionNumbers, GatherScatterMode
+from fx.signatures import text_of
 
 NEW, BLOCK = -1, -2  # tokens: an inserted axis, and the axes of the arrays; else an operand axis
 
@@ -177,11 +178,9 @@ def _limits(dtype: np.dtype) -> tuple[int, int]:
 
 # ------------------------------------------------------------------ single items
 def _not_an_index(name: str, x: Any) -> FxIndexError:
-    text = repr(x)
-    text = text if len(text) < 60 else text[:57] + "..."
     return FxIndexError(
-        f"{name}: {text} is not an index. Expected integers, slices, None, ..., integer arrays or "
-        "boolean arrays."
+        f"{name}: {text_of(x)} is not an index. Expected integers, slices, None, ..., integer "
+        "arrays or boolean arrays."
     )
 
 
@@ -207,7 +206,7 @@ def _classified(name: str, x: Any) -> Any:
     if isinstance(x, Array):
         x = x._data
     elif not isinstance(x, (np.ndarray, np.generic)):
-        if hasattr(x, "__index__"):
+        if hasattr(x, "__index__") and not isinstance(x, type):
             return operator.index(x)
         if not hasattr(x, "__array__"):
             raise _not_an_index(name, x)
@@ -412,6 +411,6 @@ def mode_and_bounds(name: str, mode: Any, wrap: bool, *, reads: bool) -> tuple[A
     if mode is None:
         default = GatherScatterMode.CLIP if reads else GatherScatterMode.FILL_OR_DROP
         return default, Bounds(name, True, wrap)
-    if mode == "wrap":
+    if isinstance(mode, str) and mode == "wrap":
         return GatherScatterMode.CLIP, Bounds(name, False, True, True)
     return GatherScatterMode.from_any(mode), Bounds(name, False, wrap)

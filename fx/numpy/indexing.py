@@ -15,7 +15,7 @@ import numpy as np
 
 from fx import dtypes
 from fx.core.array import Array, to_array
-from fx.errors import FxTypeError, hide_frames, public
+from fx.errors import FxTypeError, hide_frames, public, reraise
 from fx.lax.arguments import number
 from fx.lax.indexing import static_scalar
 from fx.numpy.creation import make_array
@@ -58,14 +58,17 @@ def getitem(x: Array, index: Any) -> Array:
             try:
                 out = x._data[raw]
                 return Array(out if type(out) is ndarray else np.asarray(out), x.weak_type)
-            except (IndexError, TypeError, ValueError):
+            except (IndexError, TypeError, ValueError, OverflowError):
                 pass  # the plan says what is wrong
     try:
         mode, bounds = mode_and_bounds("x[...]", None, True, reads=True)
         return read(x, plan_index(x.shape, index, bounds), Flags(mode))
     except Exception as error:
-        hide_frames(error)
-        raise
+        try:
+            reraise(error, getitem, (x, index))
+        except Exception as final:
+            hide_frames(final)
+            raise
 
 
 def _raw(index: Any) -> Any:
@@ -325,7 +328,9 @@ def _one_mask(index: Any) -> bool:
     items = index if type(index) is tuple else (index,)
     if any(isinstance(x, (bool, np.bool_)) for x in items):
         return False
-    arrays = [x for x in items if isinstance(x, (Array, np.ndarray, list)) and np.ndim(x)]
+    arrays = [
+        x for x in items if isinstance(x, (Array, np.ndarray, list)) and getattr(x, "ndim", 1)
+    ]
     return len(arrays) == 1 and getattr(arrays[0], "dtype", None) == np.bool_
 
 

@@ -335,7 +335,8 @@ def _assembled(x: Any, depth: int, rank: int) -> Any:
 # ------------------------------------------------------------------ split
 def _pieces(x: Any, sections: Any, place: int, name: str, even: bool) -> list[Array]:
     n = x.shape[place]
-    if isinstance(sections, (tuple, list)) or np.ndim(sections):
+    arrays = isinstance(sections, (Array, np.ndarray)) and sections.ndim
+    if isinstance(sections, (tuple, list)) or arrays:
         cuts = [integer(c, name, "an index") for c in sections]
         cuts = [min(max(c + n if c < 0 else c, 0), n) for c in cuts]
         edges = [0, *cuts, n]

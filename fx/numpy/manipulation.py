@@ -26,6 +26,7 @@ from fx.numpy.promotion import (
     one_axis,
     some_axes,
 )
+from fx.signatures import shown
 from fx.util import moved
 
 
@@ -200,6 +201,8 @@ def permuted(x: Any, axes: Any) -> Any:
     if axes is None:
         order = tuple(range(x.ndim))[::-1]
     else:
+        if not hasattr(type(axes), "__iter__"):
+            raise FxTypeError(f"numpy.transpose expects a sequence of axes, got {shown(axes)}.")
         order = some_axes(tuple(axes), x.ndim, "numpy.transpose")
         if len(order) != x.ndim:
             raise FxValueError(

@@ -107,6 +107,8 @@ def _number(convert: Any, what: str, error_type: type[Exception] = Concretizatio
                     f"{what} needs an array of shape (), got {x.aval.short()}. Index it first, "
                     "or use x.item() on an array of size 1."
                 )
+            if dtypes.is_key(data.dtype):
+                raise FxTypeError(f"{what} of a random key, {x.aval.short()}: a key is no number.")
             if convert is not complex and data.dtype.kind == "c":
                 raise FxTypeError(
                     f"{what} of the complex {x.aval.short()}: use x.real or abs(x) first."

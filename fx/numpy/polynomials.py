@@ -15,7 +15,7 @@ from fx.numpy import arithmetic, creation, elementary, joining, reductions, sele
 from fx.numpy.diagonals import diag, vander
 from fx.numpy.joining import atleast_1d
 from fx.numpy.products import outer
-from fx.numpy.promotion import integer, promote, promote_inexact
+from fx.numpy.promotion import common_shape, integer, promote, promote_inexact
 from fx.numpy.signal import convolve
 
 _UNROLLED = 32  # coefficients up to which Horner's scheme is written out
@@ -50,7 +50,7 @@ def polyval(p: Any, x: Any, *, unroll: int = 16) -> Array:
     p, x = promote("numpy.polyval", p, x)
     if not p.ndim:
         raise ShapeError("numpy.polyval expects a vector of coefficients, got a scalar.")
-    shape = np.broadcast_shapes(p.shape[1:], x.shape)
+    shape = common_shape("numpy.polyval", [p.shape[1:], x.shape])
     y: Any = creation.zeros(shape, p.dtype)
     if p.shape[0] > _UNROLLED:
         return scan(lambda y, c: (y * x + c, None), y, p)[0]

@@ -82,7 +82,7 @@ def cast(x: Any, dtype: np.dtype, weak: bool, name: str) -> Any:
             raise FxTypeError(f"{name}: the complex number {x} does not fit {dtype}.")
         try:
             return Array(np.asarray(x, dtype), weak)
-        except OverflowError:
+        except (OverflowError, TypeError):  # the latter of ml_dtypes
             raise FxOverflowError(
                 f"{name}: the Python integer {x} does not fit {dtype}, the dtype of its partner. "
                 f"Convert the array first, e.g. x.astype('int32'), or give the integer a dtype, "

@@ -37,6 +37,7 @@ from fx.numpy.promotion import (
 from fx.numpy.promotion import (
     select as choose_between,
 )
+from fx.signatures import shown
 
 
 # ------------------------------------------------------------------ by conditions
@@ -137,7 +138,7 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
 
 
 @public
-def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Array:
+def choose(a: Any, choices: Sequence[Any] | Array, out: None = None, mode: str = "raise") -> Array:
     """Elementwise choice by number: `choices[a[i]][i]`.
 
     Args:
@@ -155,6 +156,8 @@ def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Array
     index = array(a, "numpy.choose")
     if not dtypes.is_integer(index.dtype):
         raise FxTypeError(f"numpy.choose expects integers, got {index.aval.short()}.")
+    if not hasattr(type(choices), "__iter__"):
+        raise FxTypeError(f"numpy.choose: choices must be a sequence, got {shown(choices)}.")
     options = promote("numpy.choose", *[make_array(c, None, "numpy.choose") for c in choices])
     n = len(options)
     index = into_range(index, n, mode, "numpy.choose")

@@ -117,7 +117,7 @@ class GatherScatterMode(enum.Enum):
         """
         if isinstance(mode, GatherScatterMode):
             return mode
-        found = _MODES.get(mode)
+        found = _MODES.get(mode) if mode is None or isinstance(mode, str) else None
         if found is None:
             raise FxValueError(
                 f"unknown mode {mode!r} for out-of-bounds indices. Known: 'fill' or 'drop', "

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import fx.numpy as jnp
 from fx import tree
-from fx.errors import checked
+from fx.errors import checked, public
 from fx.optim.base import GradientTransformation, Numeric, Params, Updates
 from fx.optim.numerics import safe_increment, scalar
 from fx.optim.scaling import step_count
@@ -48,13 +48,15 @@ def trace(
         (Array([6.], dtype=float32), TraceState(trace=Array([6.], dtype=float32)))
     """
 
+    @public
     def init(params: Params) -> TraceState:
         return TraceState(tree_zeros_like(params, accumulator_dtype))
 
     def add(g: Any, t: Any) -> Any:
         return g + scalar(decay, t) * t
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: TraceState, params: Params = None) -> Any:
         total = map_present(add, updates, state.trace)
         ahead = map_present(add, updates, total) if nesterov else total
         return ahead, TraceState(tree_cast(total, accumulator_dtype))
@@ -91,10 +93,12 @@ def ema(
         Array([2.], dtype=float32)
     """
 
+    @public
     def init(params: Params) -> EmaState:
         return EmaState(step_count(), tree_zeros_like(params, accumulator_dtype))
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: EmaState, params: Params = None) -> Any:
         average = tree_update_moment(updates, state.ema, decay, 1)
         count = safe_increment(state.count)
         out = tree_bias_correction(average, decay, count) if debias else average
@@ -131,9 +135,11 @@ def apply_every(k: Any = 1) -> GradientTransformation:
         (Array([0.], dtype=float32), Array([7.], dtype=float32))
     """
 
+    @public
     def init(params: Params) -> ApplyEvery:
         return ApplyEvery(step_count(), tree_zeros_like(params))
 
+    @public
     def update(updates: Updates, state: Any, params: Params = None) -> Any:
         place = state.count % k
         total = tree.map(lambda g, t: jnp.where(place != 0, t + g, g), updates, state.grad_acc)

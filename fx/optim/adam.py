@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import fx.numpy as jnp
 from fx import tree
-from fx.errors import FxValueError, checked
+from fx.errors import FxValueError, checked, public
 from fx.optim.base import GradientTransformation, Numeric, Params, Updates
 from fx.optim.numerics import abs_sq, is_zero, safe_increment, scalar, widened
 from fx.optim.scaling import step_count
@@ -93,11 +93,13 @@ def scale_by_adam(
         Array([ 1., -1.], dtype=float32)
     """
 
+    @public
     def init(params: Params) -> ScaleByAdamState:
         mu = tree_zeros_like(params, mu_dtype)
         return ScaleByAdamState(step_count(), mu, tree_zeros_for_squares(params))
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: ScaleByAdamState, params: Params = None) -> Any:
         mu = tree_update_moment(updates, state.mu, b1, 1)
         nu = tree_update_moment_per_elem_norm(updates, state.nu, b2, 2)
         count = safe_increment(state.count)
@@ -156,11 +158,13 @@ def scale_by_amsgrad(
         Array([ 1., -1.], dtype=float32)
     """
 
+    @public
     def init(params: Params) -> ScaleByAmsgradState:
         nu, nu_max = tree_zeros_for_squares(params), tree_zeros_for_squares(params)
         return ScaleByAmsgradState(step_count(), tree_zeros_like(params, mu_dtype), nu, nu_max)
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: ScaleByAmsgradState, params: Params = None) -> Any:
         mu = tree_update_moment(updates, state.mu, b1, 1)
         nu = tree_update_moment_per_elem_norm(updates, state.nu, b2, 2)
         count = safe_increment(state.count)
@@ -197,11 +201,13 @@ def scale_by_adamax(
         Array([ 1., -1.], dtype=float32)
     """
 
+    @public
     def init(params: Params) -> ScaleByAdamState:
         nu = tree_zeros_for_squares(params)
         return ScaleByAdamState(step_count(), tree_zeros_like(params), nu)
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: ScaleByAdamState, params: Params = None) -> Any:
         count = safe_increment(state.count)
         mu = tree_update_moment(updates, state.mu, b1, 1)
         nu = tree_update_infinity_moment(updates, state.nu, b2, eps)
@@ -252,12 +258,14 @@ def scale_by_belief(
         Array([ 1.111, -1.111], dtype=float32)
     """
 
+    @public
     def init(params: Params) -> ScaleByBeliefState:
         return ScaleByBeliefState(
             step_count(), tree_zeros_like(params), tree_zeros_for_squares(params)
         )
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: ScaleByBeliefState, params: Params = None) -> Any:
         mu = tree_update_moment(updates, state.mu, b1, 1)
         surprise = tree_sub(updates, mu)
         nu = tree_update_moment_per_elem_norm(surprise, state.nu, b2, 2)
@@ -301,6 +309,7 @@ def scale_by_yogi(
         Array([ 1., -1.], dtype=float32)
     """
 
+    @public
     def init(params: Params) -> ScaleByAdamState:
         value = initial_accumulator_value
         nu = tree.map(lambda z: z + value, tree_zeros_for_squares(params))
@@ -310,7 +319,8 @@ def scale_by_yogi(
         square = abs_sq(widened(g, v))
         return v - (1 - scalar(b2, v)) * jnp.sign(v - square) * square
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: ScaleByAdamState, params: Params = None) -> Any:
         mu = tree_update_moment(updates, state.mu, b1, 1)
         nu = map_present(grow, updates, state.nu)
         count = safe_increment(state.count)
@@ -355,12 +365,14 @@ def scale_by_radam(
     """
     longest = 2.0 / (1.0 - b2) - 1.0
 
+    @public
     def init(params: Params) -> ScaleByAdamState:
         return ScaleByAdamState(
             step_count(), tree_zeros_like(params), tree_zeros_for_squares(params)
         )
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: ScaleByAdamState, params: Params = None) -> Any:
         mu = tree_update_moment(updates, state.mu, b1, 1)
         nu = tree_update_moment_per_elem_norm(updates, state.nu, b2, 2)
         count = safe_increment(state.count)
@@ -422,6 +434,7 @@ def scale_by_adan(
         Array([ 1., -1.], dtype=float32)
     """
 
+    @public
     def init(params: Params) -> ScaleByAdanState:
         m, v, g = (tree_zeros_like(params) for _ in range(3))
         return ScaleByAdanState(m, v, tree_zeros_for_squares(params), g, step_count())
@@ -429,7 +442,8 @@ def scale_by_adan(
     def add_part(x: Any, y: Any) -> Any:
         return x + (1 - scalar(b2, y)) * y
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: ScaleByAdanState, params: Params = None) -> Any:
         first = state.t == 0
         change = map_present(
             lambda g, old: jnp.where(first, jnp.zeros_like(g), g - old), updates, state.g
@@ -497,10 +511,12 @@ def scale_by_lion(
             f"optim.scale_by_lion: got mode={mode!r}, expected one of {sorted(shapes)}."
         )
 
+    @public
     def init(params: Params) -> ScaleByLionState:
         return ScaleByLionState(step_count(), tree_zeros_like(params, mu_dtype))
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: ScaleByLionState, params: Params = None) -> Any:
         mix = tree_update_moment(updates, state.mu, b1, 1)
         out = tree.map(shapes[mode], mix)
         mu = tree_cast(tree_update_moment(updates, state.mu, b2, 1), mu_dtype)

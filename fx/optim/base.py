@@ -32,7 +32,7 @@ def _is_numeric(x: Any) -> bool:
 
 
 def _is_tree(x: Any) -> bool:
-    return all(is_arraylike(leaf) for leaf in tree.leaves(x))
+    return all(is_arraylike(leaf) and aval_of(leaf) for leaf in tree.leaves(x))
 
 
 declare("Numeric", "a number", _is_numeric)
@@ -178,6 +178,7 @@ def set_to_zero() -> GradientTransformation:
         Array([0.], dtype=float32)
     """
 
+    @public
     def update(updates: Updates, state: EmptyState, params: Params = None) -> Any:
         return tree.map(jnp.zeros_like, updates), state
 
@@ -202,6 +203,7 @@ def stateless(f: Callable[[Updates, Params], Updates]) -> GradientTransformation
         Array([6.], dtype=float32)
     """
 
+    @public
     def update(updates: Updates, state: EmptyState, params: Params = None) -> Any:
         return f(updates, params), EmptyState()
 
@@ -227,6 +229,7 @@ def stateless_with_tree_map(f: Callable[[Any, Any], Any]) -> GradientTransformat
         {'w': Array([4.], dtype=float32)}
     """
 
+    @public
     def update(updates: Updates, state: EmptyState, params: Params = None) -> Any:
         if params is None:
             return tree.map(lambda g: f(g, None), updates), EmptyState()
@@ -255,6 +258,7 @@ def with_extra_args_support(tx: GradientTransformation) -> GradientTransformatio
     if isinstance(tx, GradientTransformationExtraArgs):
         return tx
 
+    @public
     def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Any:
         del extra_args
         return tx.update(updates, state, params)

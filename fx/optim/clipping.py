@@ -98,6 +98,7 @@ def clip_by_global_norm(max_norm: Numeric) -> GradientTransformation:
         [Array([0.6], dtype=float32), Array([0.8], dtype=float32)]
     """
 
+    @public
     def update(updates: Updates, state: EmptyState, params: Params = None) -> Any:
         norm = global_norm(updates)
         small = norm < max_norm
@@ -197,6 +198,7 @@ def adaptive_grad_clip(
         most = scalar(clipping, g) * jnp.maximum(unitwise_norm(p, axis), scalar(eps, g))
         return unitwise_clip(unitwise_norm(g, axis), most, g)
 
+    @public
     def update(updates: Updates, state: EmptyState, params: Params = None) -> Any:
         need_params("adaptive_grad_clip", params)
         return tree.map(bound, updates, params), state

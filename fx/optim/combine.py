@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
 from fx import tree
-from fx.errors import FxTypeError, FxValueError, checked
+from fx.errors import FxTypeError, FxValueError, checked, public
 from fx.optim.base import (
     GradientTransformation,
     GradientTransformationExtraArgs,
@@ -16,6 +16,7 @@ from fx.optim.base import (
     with_extra_args_support,
 )
 from fx.optim.masking import masked
+from fx.signatures import shown
 
 
 @checked
@@ -37,10 +38,16 @@ def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
     """
     members = [with_extra_args_support(tx) for tx in args]
 
+    @public
     def init(params: Params) -> tuple[OptState, ...]:
         return tuple(tx.init(params) for tx in members)
 
+    @public
     def update(updates: Updates, state: Any, params: Params = None, **extra_args: Any) -> Any:
+        if not isinstance(state, (tuple, list)):
+            raise FxTypeError(
+                f"optim.chain: the state must be what init gives, got {shown(state)}."
+            )
         if len(state) != len(members):
             raise FxValueError(
                 f"optim.chain: got a state of {len(state)} parts for {len(members)} "
@@ -84,9 +91,11 @@ def named_chain(
         raise FxValueError(f"optim.named_chain: got names {names}, expected names that all differ.")
     members = [(name, with_extra_args_support(tx)) for name, tx in args]
 
+    @public
     def init(params: Params) -> dict[str, OptState]:
         return {name: tx.init(params) for name, tx in members}
 
+    @public
     def update(updates: Updates, state: Any, params: Params = None, **extra_args: Any) -> Any:
         new = {}
         for name, tx in members:
@@ -148,6 +157,7 @@ def partition(
             transforms[label], mask, mask_compatible_extra_args=mask_compatible_extra_args
         )
 
+    @public
     def init(params: Params) -> PartitionState:
         labels = labels_of(params)
         unknown = set(tree.leaves(labels)) - set(transforms)
@@ -158,7 +168,10 @@ def partition(
             )
         return PartitionState({label: group(label, labels).init(params) for label in transforms})
 
-    def update(updates: Updates, state: Any, params: Params = None, **extra_args: Any) -> Any:
+    @public
+    def update(
+        updates: Updates, state: PartitionState, params: Params = None, **extra_args: Any
+    ) -> Any:
         labels = labels_of(updates if params is None else params)
         new = {}
         for label in transforms:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import fx.numpy as jnp
 from fx import dtypes, tree
-from fx.errors import FxTypeError, FxValueError, checked
+from fx.errors import FxTypeError, FxValueError, checked, public
 from fx.optim.adam import plus
 from fx.optim.base import (
     EmptyState,
@@ -62,10 +62,14 @@ def scale_by_optimistic_gradient(
         (Array([4.], dtype=float32), Array([6.], dtype=float32))
     """
 
+    @public
     def init(params: Params) -> ScaleByOptimisticGradientState:
         return ScaleByOptimisticGradientState(jnp.array(True), tree_zeros_like(params))
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(
+        updates: Updates, state: ScaleByOptimisticGradientState, params: Params = None
+    ) -> Any:
         def step(g: Any, last: Any) -> Any:
             last = jnp.where(state.is_initial_step, g, last)
             a, b = scalar(alpha, g), scalar(beta, g)
@@ -118,11 +122,13 @@ def scale_by_novograd(
         Array([0.6, 0.8], dtype=float32)
     """
 
+    @public
     def init(params: Params) -> ScaleByNovogradState:
         nu = tree.map(lambda p: jnp.zeros((), square_dtype(p.dtype)), params)
         return ScaleByNovogradState(step_count(), tree_zeros_like(params, mu_dtype), nu)
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: ScaleByNovogradState, params: Params = None) -> Any:
         need_params("scale_by_novograd", params)
         first = state.count == 0
 
@@ -182,6 +188,7 @@ def scale_by_rprop(
         Array([ 0.5, -0.5], dtype=float32)
     """
 
+    @public
     def init(params: Params) -> ScaleByRpropState:
         return ScaleByRpropState(tree_full_like(params, learning_rate), tree_zeros_like(params))
 
@@ -197,7 +204,8 @@ def scale_by_rprop(
     def move(g: Any, last: Any, size: Any) -> Any:
         return jnp.where(g * last < 0, jnp.zeros_like(g), size * jnp.sign(g))
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: ScaleByRpropState, params: Params = None) -> Any:
         sizes = tree.map(resize, updates, state.prev_updates, state.step_sizes)
         steps = tree.map(move, updates, state.prev_updates, sizes)
         return steps, ScaleByRpropState(sizes, steps)
@@ -242,6 +250,7 @@ def scale_by_polyak(
             f"optim.scale_by_polyak: got variant={variant!r}, expected 'sps' or 'sps+'."
         )
 
+    @public
     def update(
         updates: Updates,
         state: EmptyState,

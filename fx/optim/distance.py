@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import fx.numpy as jnp
 from fx import tree
-from fx.errors import checked
+from fx.errors import checked, public
 from fx.optim.base import GradientTransformation, Numeric, Params, Updates, need_params
 from fx.optim.numerics import abs_sq, safe_norm, scalar
 from fx.optim.tree_utils.moments import tree_cast
@@ -52,6 +52,7 @@ def scale_by_distance_over_gradients(
     def norm(x: Any) -> Any:
         return safe_norm(x, 0.0)  # which has a derivative at the start, where x is 0
 
+    @public
     def init(params: Params) -> ScaleByDistanceOverGradientsState:
         first = tree_cast(params, param_dtype)
         return ScaleByDistanceOverGradientsState(
@@ -60,7 +61,10 @@ def scale_by_distance_over_gradients(
             first,
         )
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(
+        updates: Updates, state: ScaleByDistanceOverGradientsState, params: Params = None
+    ) -> Any:
         need_params("scale_by_distance_over_gradients", params)
         distance = tree.map(
             lambda d, p, start: jnp.maximum(d, scalar(norm(p - start), d)),

@@ -10,7 +10,7 @@ import numpy as np
 
 import fx.numpy as jnp
 from fx import lax, tree
-from fx.errors import FxTypeError, checked
+from fx.errors import FxTypeError, checked, public
 from fx.optim.base import GradientTransformation, Numeric, Params, Updates, need_params
 from fx.optim.numerics import abs_sq, safe_increment, scalar, square_dtype, widened
 from fx.optim.scaling import step_count
@@ -94,22 +94,26 @@ def scale_by_factored_rms(
     """
 
     def axes_of(p: Any) -> tuple[int, int] | None:
-        return _factored_axes(p.shape, factored, min_dim_size_to_factor)
+        return _factored_axes(jnp.shape(p), factored, min_dim_size_to_factor)
 
+    @public
     def init(params: Params) -> FactoredState:
         def shapes(p: Any) -> list[Any]:
             axes = axes_of(p)
             if axes is None:
-                return [(1,), (1,), p.shape]
+                return [(1,), (1,), jnp.shape(p)]
             small, large = axes
             return [_without(p.shape, large), _without(p.shape, small), (1,)]
 
         def part(i: int) -> Any:
-            return tree.map(lambda p: jnp.zeros(shapes(p)[i], square_dtype(p.dtype)), params)
+            return tree.map(
+                lambda p: jnp.zeros(shapes(p)[i], square_dtype(jnp.result_type(p))), params
+            )
 
         return FactoredState(step_count(), part(0), part(1), part(2))
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: FactoredState, params: Params = None) -> Any:
         need_params("scale_by_factored_rms", params)
         decay = decay_rate_fn(state.count - step_offset, decay_rate)
 
@@ -178,13 +182,16 @@ def scale_by_sm3(
         Array([ 1., -1.], dtype=float32)
     """
 
+    @public
     def init(params: Params) -> ScaleBySM3State:
         for p in tree.leaves(params):
             if jnp.iscomplexobj(p):
                 raise FxTypeError(
                     f"optim.scale_by_sm3: got parameters of dtype {p.dtype}, expected real ones."
                 )
-        mu = tree.map(lambda p: [jnp.zeros(n, square_dtype(p.dtype)) for n in p.shape], params)
+        mu = tree.map(
+            lambda p: [jnp.zeros(n, square_dtype(jnp.result_type(p))) for n in p.shape], params
+        )
         return ScaleBySM3State(mu, tree_zeros_like(params))
 
     def accumulate(g: Any, sums: list[Any]) -> Any:
@@ -206,7 +213,8 @@ def scale_by_sm3(
         inverse = jnp.where(some, lax.rsqrt(jnp.where(some, total, 1) + eps), 0)
         return jnp.astype(g * inverse, g.dtype)
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: ScaleBySM3State, params: Params = None) -> Any:
         shape = tree.structure(updates)
         grads, sums = shape.flatten_up_to(updates), shape.flatten_up_to(state.mu)
         totals = [accumulate(g, s) for g, s in zip(grads, sums, strict=True)]

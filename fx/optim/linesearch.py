@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import fx.numpy as jnp
 from fx import debug, dtypes, lax, tree
-from fx.errors import FxTypeError, FxValueError, checked
+from fx.errors import FxTypeError, FxValueError, checked, public
 from fx.optim.base import (
     GradientTransformationExtraArgs,
     Params,
@@ -127,6 +127,7 @@ def scale_by_backtracking_linesearch(
     """
     name = "scale_by_backtracking_linesearch"
 
+    @public
     def init(params: Params) -> ScaleByBacktrackingLinesearchState:
         dtype = _value_dtype(params)
         return ScaleByBacktrackingLinesearchState(
@@ -136,9 +137,10 @@ def scale_by_backtracking_linesearch(
             info=BacktrackingLinesearchInfo(jnp.zeros((), jnp.int32), jnp.full((), jnp.inf, dtype)),
         )
 
+    @public
     def update(
         updates: Updates,
-        state: Any,
+        state: ScaleByBacktrackingLinesearchState,
         params: Params = None,
         *,
         value: Any = None,
@@ -279,6 +281,7 @@ def scale_by_zoom_linesearch(
         stepsize_precision,
     )
 
+    @public
     def init(params: Params) -> ScaleByZoomLinesearchState:
         dtype = _value_dtype(params)
         return ScaleByZoomLinesearchState(
@@ -292,9 +295,10 @@ def scale_by_zoom_linesearch(
             ),
         )
 
+    @public
     def update(
         updates: Updates,
-        state: Any,
+        state: ScaleByZoomLinesearchState,
         params: Params = None,
         *,
         value: Any = None,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import fx.numpy as jnp
 from fx import tree
-from fx.errors import checked
+from fx.errors import FxTypeError, checked, public
 from fx.optim.base import (
     GradientTransformation,
     GradientTransformationExtraArgs,
@@ -16,6 +17,7 @@ from fx.optim.base import (
     set_to_zero,
     with_extra_args_support,
 )
+from fx.tree_util import keystr
 
 
 class MaskedNode(NamedTuple):
@@ -38,6 +40,11 @@ def resolve(mask: Any, params: Params) -> Any:
 
 def select(mask: Any, values: Any) -> Any:
     """The values where the mask holds, and `MaskedNode` elsewhere; a mask may be a prefix."""
+    for path, keep in tree.leaves_with_path(mask):
+        if jnp.ndim(keep):
+            raise FxTypeError(
+                f"a mask has one bool for each array, got an array at mask{keystr(path)}."
+            )
     return tree.map(lambda keep, value: value if keep else MaskedNode(), mask, values)
 
 
@@ -70,12 +77,16 @@ def masked(
     """
     inner = with_extra_args_support(inner)
 
+    @public
     def init(params: Params) -> MaskedState:
         if isinstance(params, ParamsPlaceholder):  # a mask does not fit it
             return MaskedState(inner.init(params))
         return MaskedState(inner.init(select(resolve(mask, params), params)))
 
-    def update(updates: Updates, state: Any, params: Params = None, **extra_args: Any) -> Any:
+    @public
+    def update(
+        updates: Updates, state: MaskedState, params: Params = None, **extra_args: Any
+    ) -> Any:
         chosen = resolve(mask, updates if params is None else params)
         if mask_compatible_extra_args:
             shape = tree.structure(updates)

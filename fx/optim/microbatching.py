@@ -169,7 +169,16 @@ def microbatch(
     count = len(positions) + len(names)
     axes = (in_axes,) * count if isinstance(in_axes, int) else tuple(in_axes)
 
+    @public
     def function(*args: Any, **kwargs: Any) -> Any:
+        if any(i >= len(args) for i in positions) or not set(names) <= set(kwargs):
+            raise FxTypeError(
+                f"optim.microbatch: the call lacks a batched argument; they are argnums={argnums} "
+                f"and argnames={argnames}."
+            )
+        for axis, batch in zip(axes, [args[i] for i in positions], strict=False):
+            if any(not -jnp.ndim(x) <= axis < jnp.ndim(x) for x in trees.leaves(batch)):
+                raise ShapeError(f"optim.microbatch: a batched argument has no axis {axis}.")
         batches = [args[i] for i in positions] + [kwargs[name] for name in names]
         sizes = {
             x.shape[axis]
@@ -341,7 +350,12 @@ def micro_grad(
 
     in_axes = [0 if i in batched else None for i in range(max(batched) + 1)]
 
+    @public
     def function(*args: Any, **kwargs: Any) -> Any:
+        if any(i >= len(args) for i in batched):
+            raise FxTypeError(
+                f"optim.micro_grad: the call lacks a batched argument; they are {tuple(batched)}."
+            )
         axes = in_axes + [None] * (len(args) - len(in_axes))
         inner = micro_vmap(
             one,

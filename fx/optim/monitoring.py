@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from fx.errors import checked
+from fx.errors import checked, public
 from fx.optim.accumulation import ema
 from fx.optim.base import (
     GradientTransformation,
@@ -45,10 +45,12 @@ def snapshot(measure_name: str, measure: Callable[[Updates], Any]) -> GradientTr
         Array(5., dtype=float32)
     """
 
+    @public
     def init(params: Params) -> SnapshotState:
         return SnapshotState({measure_name: measure(params)})
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: SnapshotState, params: Params = None) -> Any:
         return updates, SnapshotState({measure_name: measure(updates)})
 
     return GradientTransformation(init, update)
@@ -91,10 +93,14 @@ def monitor(
 
     members = {name: as_transformation(measure) for name, measure in measures.items()}
 
+    @public
     def init(params: Params) -> MonitorState:
         return MonitorState({}, tuple(tx.init(params) for tx in members.values()))
 
-    def update(updates: Updates, state: Any, params: Params = None, **extra_args: Any) -> Any:
+    @public
+    def update(
+        updates: Updates, state: MonitorState, params: Params = None, **extra_args: Any
+    ) -> Any:
         measurements, states = {}, []
         for (name, tx), old in zip(members.items(), state.measure_states, strict=True):
             measurements[name], new = tx.update(updates, old, params, **extra_args)

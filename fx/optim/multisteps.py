@@ -146,6 +146,7 @@ class MultiSteps:
             return total + (g - total) / (count + 1)
         return g + total
 
+    @public
     def init(self, params: Params) -> MultiStepsState:
         """The state before the first call."""
         zeros = tree_zeros_like(params)
@@ -158,6 +159,7 @@ class MultiSteps:
             skip_state=skip_state,
         )
 
+    @public
     def update(
         self, updates: Updates, state: MultiStepsState, params: Params = None, **extra_args: Any
     ) -> tuple[Updates, MultiStepsState]:

@@ -8,7 +8,7 @@ import numpy as np
 
 import fx.numpy as jnp
 from fx import dtypes
-from fx.core.array import Array
+from fx.core.array import Array, to_array
 from fx.errors import public
 from fx.lax.arguments import ArrayLike
 
@@ -21,7 +21,7 @@ def scalar(value: Any, like: Any) -> Any:
     """
     if isinstance(value, (bool, int, float, complex)):
         return value
-    return jnp.asarray(value, dtype=like.dtype)
+    return jnp.asarray(value, dtype=jnp.result_type(like))
 
 
 def is_zero(value: Any) -> bool:
@@ -46,7 +46,10 @@ def square_dtype(dtype: Any) -> np.dtype:
 
 def widened(x: Any, like: Any) -> Any:
     """An array in at least the precision of another one, before it is squared."""
-    return x if x.dtype == like.dtype else jnp.astype(x, dtypes.promote_types(x.dtype, like.dtype))
+    array, kept = to_array(x), to_array(like)
+    if array.dtype == kept.dtype:
+        return array
+    return jnp.astype(array, dtypes.promote_types(array.dtype, kept.dtype))
 
 
 def abs_sq(x: ArrayLike) -> Array:

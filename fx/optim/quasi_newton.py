@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import fx.numpy as jnp
 from fx import dtypes, lax, tree
-from fx.errors import FxValueError, checked
+from fx.errors import FxValueError, checked, public
 from fx.optim.base import (
     GradientTransformation,
     GradientTransformationExtraArgs,
@@ -78,6 +78,7 @@ def scale_by_lbfgs(
             f"optim.scale_by_lbfgs: got memory_size={memory_size}, expected at least 1."
         )
 
+    @public
     def init(params: Params) -> ScaleByLBFGSState:
         def memory() -> Any:
             return tree.map(lambda p: jnp.zeros((memory_size, *p.shape), p.dtype), params)
@@ -92,7 +93,8 @@ def scale_by_lbfgs(
             weights_memory=jnp.zeros(memory_size, dtypes.promote_types(real, jnp.float32)),
         )
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: ScaleByLBFGSState, params: Params = None) -> Any:
         need_params("scale_by_lbfgs", params)
         some = state.count > 0
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import fx.numpy as jnp
 from fx import lax, tree
-from fx.errors import checked
+from fx.errors import checked, public
 from fx.optim.adam import plus
 from fx.optim.base import GradientTransformation, Numeric, Params, Updates
 from fx.optim.numerics import abs_sq, safe_increment, widened
@@ -62,6 +62,7 @@ def scale_by_rss(
         Array([1., 0.], dtype=float32)
     """
 
+    @public
     def init(params: Params) -> ScaleByRssState:
         return ScaleByRssState(_filled(params, initial_accumulator_value))
 
@@ -71,7 +72,8 @@ def scale_by_rss(
         inverse = lax.rsqrt(plus(jnp.where(some, total, 1), eps))
         return jnp.astype(g * jnp.where(some, inverse, 0), g.dtype)
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: ScaleByRssState, params: Params = None) -> Any:
         total = map_present(lambda g, t: abs_sq(widened(g, t)) + t, updates, state.sum_of_squares)
         return map_present(divide, updates, total), ScaleByRssState(total)
 
@@ -127,12 +129,14 @@ def scale_by_rms(
         Array([ 2., -2.], dtype=float32)
     """
 
+    @public
     def init(params: Params) -> ScaleByRmsState | ScaleByRmsWithCountState:
         nu = _filled(params, initial_scale)
         return (
             ScaleByRmsWithCountState(step_count(), nu) if bias_correction else ScaleByRmsState(nu)
         )
 
+    @public
     def update(updates: Updates, state: Any, params: Params = None) -> Any:
         nu = tree_update_moment_per_elem_norm(updates, state.nu, decay, 2)
         if bias_correction:
@@ -194,12 +198,14 @@ def scale_by_stddev(
         Array([ 2., -2.], dtype=float32)
     """
 
+    @public
     def init(params: Params) -> ScaleByRStdDevState | ScaleByRStdDevWithCountState:
         mu, nu = tree_zeros_like(params), _filled(params, initial_scale)
         if bias_correction:
             return ScaleByRStdDevWithCountState(step_count(), mu, nu)
         return ScaleByRStdDevState(mu, nu)
 
+    @public
     def update(updates: Updates, state: Any, params: Params = None) -> Any:
         mu = tree_update_moment(updates, state.mu, decay, 1)
         nu = tree_update_moment_per_elem_norm(updates, state.nu, decay, 2)
@@ -249,13 +255,15 @@ def scale_by_adadelta(rho: Numeric = 0.9, eps: Numeric = 1e-6) -> GradientTransf
         Array([ 0.2  , -0.186], dtype=float32)
     """
 
+    @public
     def init(params: Params) -> ScaleByAdaDeltaState:
         return ScaleByAdaDeltaState(tree_zeros_for_squares(params), tree_zeros_for_squares(params))
 
     def rescale(g: Any, before: Any, after: Any) -> Any:
         return _times(g, jnp.sqrt(plus(after, eps)) / jnp.sqrt(plus(before, eps)))
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: ScaleByAdaDeltaState, params: Params = None) -> Any:
         e_g = tree_update_moment(updates, state.e_g, rho, 2)
         out = map_present(rescale, updates, e_g, state.e_x)
         return out, ScaleByAdaDeltaState(e_g, tree_update_moment(out, state.e_x, rho, 2))

@@ -8,7 +8,7 @@ import numpy as np
 
 import fx.numpy as jnp
 from fx import tree
-from fx.errors import checked
+from fx.errors import checked, public
 from fx.optim.base import (
     EmptyState,
     GradientTransformation,
@@ -59,6 +59,7 @@ def scale(step_size: Numeric) -> GradientTransformation:
         Array([-2.], dtype=float32)
     """
 
+    @public
     def update(updates: Updates, state: EmptyState, params: Params = None) -> Any:
         return scaled(step_size, updates), state
 
@@ -92,10 +93,12 @@ def scale_by_schedule(step_size_fn: Schedule) -> GradientTransformation:
         (Array([4.], dtype=float32), Array([2.], dtype=float32))
     """
 
+    @public
     def init(params: Params) -> ScaleByScheduleState:
         return ScaleByScheduleState(step_count())
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: ScaleByScheduleState, params: Params = None) -> Any:
         step_size = step_size_fn(state.count)
         return scaled(step_size, updates), ScaleByScheduleState(safe_increment(state.count))
 
@@ -166,6 +169,7 @@ def scale_by_param_block_norm(min_scale: Numeric = 1e-3) -> GradientTransformati
         Array([5., 5.], dtype=float32)
     """
 
+    @public
     def update(updates: Updates, state: EmptyState, params: Params = None) -> Any:
         need_params("scale_by_param_block_norm", params)
         return tree.map(lambda u, p: u * scalar(safe_norm(p, min_scale), u), updates, params), state
@@ -191,6 +195,7 @@ def scale_by_param_block_rms(min_scale: Numeric = 1e-3) -> GradientTransformatio
         Array([3., 3.], dtype=float32)
     """
 
+    @public
     def update(updates: Updates, state: EmptyState, params: Params = None) -> Any:
         need_params("scale_by_param_block_rms", params)
 
@@ -239,6 +244,7 @@ def scale_by_trust_ratio(
         ratio = trust_coefficient * size / jnp.where(nothing, 1, length)
         return jnp.astype(u * jnp.where(nothing, 1, ratio), u.dtype)
 
+    @public
     def update(updates: Updates, state: EmptyState, params: Params = None) -> Any:
         need_params("scale_by_trust_ratio", params)
         return tree.map(rescale, updates, params), state
@@ -267,6 +273,7 @@ def normalize_by_update_norm(
         Array([0., 1.], dtype=float32)
     """
 
+    @public
     def update(updates: Updates, state: EmptyState, params: Params = None) -> Any:
         norm = (global_norm(updates) + eps) / scale_factor
         return tree.map(lambda u: u / scalar(norm, u), updates), state

@@ -42,9 +42,11 @@ class WeightDecaySchedule(NamedTuple):
 def _add_penalty(name: str, strength: ScalarOrSchedule, mask: Any, gradient: Any) -> Any:
     """updates + strength · gradient(params), where the mask holds."""
 
+    @public
     def init(params: Params) -> EmptyState | WeightDecaySchedule:
         return WeightDecaySchedule(step_count()) if callable(strength) else EmptyState()
 
+    @public
     def update(updates: Updates, state: Any, params: Params = None) -> Any:
         need_params(name, params)
         if is_zero(strength):
@@ -221,10 +223,12 @@ def add_noise(
     """
     start = as_key("add_noise", key, seed)
 
+    @public
     def init(params: Params) -> AddNoiseState:
         return AddNoiseState(step_count(), start)
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: AddNoiseState, params: Params = None) -> Any:
         count = safe_increment(state.count)
         deviation = jnp.sqrt(eta / count**gamma)
         keys = random.split(state.rng_key)
@@ -251,6 +255,7 @@ def keep_params_nonnegative() -> GradientTransformation:
         Array([-1.,  2.], dtype=float32)
     """
 
+    @public
     def update(updates: Updates, state: EmptyState, params: Params = None) -> Any:
         need_params("keep_params_nonnegative", params)
         return map_present(lambda p, u: jnp.where(p + u < 0, -p, u), params, updates), state
@@ -279,10 +284,12 @@ def zero_nans() -> GradientTransformation:
         (Array([0., 2.], dtype=float32), ZeroNansState(found_nan=Array(True, dtype=bool)))
     """
 
+    @public
     def init(params: Params) -> ZeroNansState:
         return ZeroNansState(tree.map(lambda p: jnp.array(False), params))
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: ZeroNansState, params: Params = None) -> Any:
         found = tree.map(lambda g: jnp.any(jnp.isnan(g)), updates)
         clean = tree.map(lambda g: jnp.where(jnp.isnan(g), jnp.zeros_like(g), g), updates)
         return clean, ZeroNansState(found)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import fx.numpy as jnp
 from fx import lax, tree
-from fx.errors import FxTypeError, FxValueError, checked
+from fx.errors import FxTypeError, FxValueError, checked, public
 from fx.optim.base import (
     GradientTransformation,
     GradientTransformationExtraArgs,
@@ -82,10 +82,14 @@ def apply_if_finite(
     """
     inner = with_extra_args_support(inner)
 
+    @public
     def init(params: Params) -> ApplyIfFiniteState:
         return ApplyIfFiniteState(step_count(), jnp.array(True), step_count(), inner.init(params))
 
-    def update(updates: Updates, state: Any, params: Params = None, **extra_args: Any) -> Any:
+    @public
+    def update(
+        updates: Updates, state: ApplyIfFiniteState, params: Params = None, **extra_args: Any
+    ) -> Any:
         checks = [jnp.all(jnp.isfinite(g)) for g in tree.leaves(updates)]
         finite = functools.reduce(jnp.logical_and, checks, jnp.array(True))
         row = jnp.where(finite, 0, safe_increment(state.notfinite_count))
@@ -131,10 +135,17 @@ def conditionally_transform(
     """
     inner = with_extra_args_support(inner)
 
+    @public
     def init(params: Params) -> ConditionallyTransformState:
         return ConditionallyTransformState(inner.init(params), step_count())
 
-    def update(updates: Updates, state: Any, params: Params = None, **extra_args: Any) -> Any:
+    @public
+    def update(
+        updates: Updates,
+        state: ConditionallyTransformState,
+        params: Params = None,
+        **extra_args: Any,
+    ) -> Any:
         apply = should_transform_fn(state.step, **(extra_args if forward_extra_args else {}))
         out, inner_state = _either(apply, inner, updates, state, params, extra_args, zeros=False)
         return out, ConditionallyTransformState(inner_state, safe_increment(state.step))
@@ -175,10 +186,14 @@ def conditionally_mask(
     """
     inner = with_extra_args_support(inner)
 
+    @public
     def init(params: Params) -> ConditionallyMaskState:
         return ConditionallyMaskState(step_count(), inner.init(params))
 
-    def update(updates: Updates, state: Any, params: Params = None, **extra_args: Any) -> Any:
+    @public
+    def update(
+        updates: Updates, state: ConditionallyMaskState, params: Params = None, **extra_args: Any
+    ) -> Any:
         apply = should_transform_fn(state.step, **(extra_args if forward_extra_args else {}))
         out, inner_state = _either(apply, inner, updates, state, params, extra_args, zeros=True)
         return out, ConditionallyMaskState(safe_increment(state.step), inner_state)
@@ -217,9 +232,11 @@ def flatten(inner: GradientTransformation) -> GradientTransformationExtraArgs:
             begin = end
         return tree.unflatten(tree.structure(like), parts)
 
+    @public
     def init(params: Params) -> OptState:
         return inner.init(ravel(params))
 
+    @public
     def update(updates: Updates, state: Any, params: Params = None, **extra_args: Any) -> Any:
         flat_params = None if params is None else ravel(params)
         out, state = inner.update(ravel(updates), state, flat_params, **extra_args)
@@ -321,11 +338,13 @@ def lookahead(
     if sync_period < 1:
         raise FxValueError(f"optim.lookahead: got sync_period={sync_period}, expected at least 1.")
 
+    @public
     def init(params: Params) -> LookaheadState:
         fast = params.fast if isinstance(params, LookaheadParams) else params
         return LookaheadState(fast_optimizer.init(fast), step_count())
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(updates: Updates, state: LookaheadState, params: Params = None) -> Any:
         need_params("lookahead", params)
         if not hasattr(params, "fast"):
             raise FxTypeError(

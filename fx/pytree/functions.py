@@ -298,6 +298,11 @@ def treedef_tuple(treedefs: Iterable[PyTreeDef]) -> PyTreeDef:
     >>> treedef_tuple([tree_structure([1]), tree_structure(2)])
     PyTreeDef(([*], *))
     """
+    treedefs = tuple(treedefs)
+    if not all(isinstance(t, PyTreeDef) for t in treedefs):
+        raise FxTypeError(
+            f"tree_util.treedef_tuple expects structures (of tree_structure), got {treedefs!r}."
+        )
     return make(TUPLE, None, tuple(treedefs))
 
 

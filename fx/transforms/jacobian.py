@@ -11,7 +11,7 @@ import numpy as np
 from fx import dtypes
 from fx.core.array import Array, to_array
 from fx.core.primitive import P
-from fx.errors import FxTypeError, public
+from fx.errors import FxTypeError, checked, public
 from fx.pytree import tree_flatten, tree_map, tree_unflatten
 from fx.transforms.grad import jvp, vjp, with_weakness
 from fx.transforms.mapping import vmap
@@ -82,7 +82,7 @@ def _selected(
     return partial, values[0] if single else values
 
 
-@public
+@checked
 def jacfwd(
     fun: Callable[..., Any],
     argnums: int | Sequence[int] = 0,
@@ -122,7 +122,10 @@ def jacfwd(
             aux[:] = result[2:]
             return result[1]
 
-        columns = vmap(push, out_axes=-1)(*_basis(arrays)) if arrays else partial(value)
+        if arrays:
+            columns = vmap(push, out_axes=-1)(*_basis(arrays))
+        else:
+            columns = tree_map(lambda y: to_array(y, "jacfwd"), partial(value))
 
         def cut(y: Any) -> Any:
             pieces = zip(_split(y, arrays, y.ndim - 1), arrays, strict=True)
@@ -134,7 +137,7 @@ def jacfwd(
     return jacobian
 
 
-@public
+@checked
 def jacrev(
     fun: Callable[..., Any],
     argnums: int | Sequence[int] = 0,
@@ -193,7 +196,7 @@ def jacrev(
 jacobian = jacrev
 
 
-@public
+@checked
 def hessian(
     fun: Callable[..., Any],
     argnums: int | Sequence[int] = 0,

@@ -47,6 +47,7 @@ LEFT_OUT = {
     "fx.numpy.printoptions": "NumPy's own",
     "fx.numpy.get_printoptions": "NumPy's own",
     "fx.numpy.dtype": "NumPy's own",
+    "fx.Ref": "made by new_ref, not by users",
     "fx.tree_util.PyTreeDef": "made by tree_structure, not by users",
 }
 

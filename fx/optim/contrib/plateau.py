@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import fx.numpy as jnp
-from fx.errors import FxTypeError, FxValueError, checked
+from fx.errors import FxTypeError, FxValueError, checked, public
 from fx.optim.base import GradientTransformationExtraArgs, Params, Updates
 from fx.optim.numerics import safe_increment
 from fx.optim.scaling import step_count
@@ -71,6 +71,7 @@ def reduce_on_plateau(
             "that are not negative, rtol at most 1, and one of them positive."
         )
 
+    @public
     def init(params: Params) -> ReduceLROnPlateauState:
         wide = tree_dtype(params, "highest")
         return ReduceLROnPlateauState(
@@ -103,9 +104,10 @@ def reduce_on_plateau(
             avg_value=jnp.zeros_like(state.avg_value),
         )
 
+    @public
     def update(
         updates: Updates,
-        state: Any,
+        state: ReduceLROnPlateauState,
         params: Params = None,
         *,
         value: Any = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from fx import random, tree
-from fx.errors import checked
+from fx.errors import checked, public
 from fx.optim.accumulation import trace
 from fx.optim.base import (
     GradientTransformation,
@@ -57,10 +57,14 @@ def differentially_private_aggregate(
     start = as_key("contrib.differentially_private_aggregate", key, seed)
     deviation = l2_norm_clip * noise_multiplier
 
+    @public
     def init(params: Params) -> DifferentiallyPrivateAggregateState:
         return DifferentiallyPrivateAggregateState(start)
 
-    def update(updates: Updates, state: Any, params: Params = None) -> Any:
+    @public
+    def update(
+        updates: Updates, state: DifferentiallyPrivateAggregateState, params: Params = None
+    ) -> Any:
         sums, _ = per_example_global_norm_clip(updates, l2_norm_clip)
         leaves, shape = tree.flatten(sums)
         count = tree.leaves(updates)[0].shape[0]

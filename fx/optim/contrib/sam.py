@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import fx.numpy as jnp
 from fx import lax, tree
-from fx.errors import FxTypeError, FxValueError, checked
+from fx.errors import FxTypeError, FxValueError, checked, public
 from fx.optim.base import (
     EmptyState,
     GradientTransformation,
@@ -40,6 +40,7 @@ def normalize() -> GradientTransformation:
         Array([0.6, 0.8], dtype=float32)
     """
 
+    @public
     def update(updates: Updates, state: Any, params: Params = None) -> Any:
         norm = tree_norm(updates)
         return tree.map(lambda u: u / scalar(norm, u), updates), state
@@ -104,6 +105,7 @@ def sam(
             f"optim.contrib.sam: got sync_period={sync_period}, expected at least 1."
         )
 
+    @public
     def init(params: Params) -> SAMState:
         return SAMState(
             step_count(),
@@ -116,9 +118,10 @@ def sam(
         steps, state = adv_optimizer.update(updates, state, params)
         return tree.map(lambda u: -u, steps), state
 
+    @public
     def update(
         updates: Updates,
-        state: Any,
+        state: SAMState,
         params: Params = None,
         *,
         grad_fn: Callable[[Any, int], Any] | None = None,

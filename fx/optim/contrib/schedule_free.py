@@ -113,6 +113,7 @@ def schedule_free(
     """
     base = with_extra_args_support(base_optimizer)
 
+    @public
     def init(params: Params) -> ScheduleFreeState:
         dtype = tree_dtype(params, "lowest")
         return ScheduleFreeState(
@@ -124,7 +125,10 @@ def schedule_free(
             z=tree_cast(params, state_dtype),
         )
 
-    def update(updates: Updates, state: Any, params: Params = None, **extra_args: Any) -> Any:
+    @public
+    def update(
+        updates: Updates, state: ScheduleFreeState, params: Params = None, **extra_args: Any
+    ) -> Any:
         need_params("contrib.schedule_free", params)
         rate = learning_rate(state.step_count) if callable(learning_rate) else learning_rate
         largest = jnp.maximum(state.max_lr, scalar(rate, state.max_lr))

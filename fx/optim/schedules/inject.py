@@ -13,7 +13,7 @@ import fx.numpy as jnp
 from fx import dtypes
 from fx.core.array import Array
 from fx.core.trace import Tracer
-from fx.errors import FxTypeError, FxValueError, checked
+from fx.errors import FxTypeError, FxValueError, checked, public
 from fx.optim.base import (
     GradientTransformation,
     GradientTransformationExtraArgs,
@@ -156,6 +156,7 @@ def inject_hyperparams(
             # In bfloat16 a decay rate of 0.999 would be 1.
             return dtypes.promote_types(tree_dtype(params, "highest"), jnp.float32)
 
+        @public
         def init(params: Params) -> InjectStatefulHyperparamsState:
             dtype = dtype_of(params)
             states = {name: schedule.init() for name, schedule in schedules.items()}
@@ -166,7 +167,13 @@ def inject_hyperparams(
                 step_count(), values, states, make(values).init(params)
             )
 
-        def update(updates: Updates, state: Any, params: Params = None, **extra_args: Any) -> Any:
+        @public
+        def update(
+            updates: Updates,
+            state: InjectStatefulHyperparamsState,
+            params: Params = None,
+            **extra_args: Any,
+        ) -> Any:
             dtype = dtype_of(updates if params is None else params)
             values = {name: _cast(value, dtype) for name, value in state.hyperparams.items()}
             states = {}

@@ -270,7 +270,7 @@ def tree_ones_like(tree: Tree, dtype: Any = None) -> Any:
 
 def tree_zeros_for_squares(tree: Tree) -> Any:
     """Zeros in which squares of a pytree's numbers are summed; float32 for float16."""
-    return trees.map(lambda x: jnp.zeros(x.shape, square_dtype(x.dtype)), tree)
+    return trees.map(lambda x: jnp.zeros(jnp.shape(x), square_dtype(jnp.result_type(x))), tree)
 
 
 @public

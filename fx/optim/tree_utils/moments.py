@@ -36,6 +36,7 @@ def tree_update_moment(updates: Tree, moments: Tree, decay: Numeric, order: Nume
         [Array([1.], dtype=float32)]
     """
 
+    @public
     def update(g: Any, m: Any) -> Any:
         power = g if order == 1 else widened(g, m) ** order
         return (1 - scalar(decay, power)) * power + scalar(decay, m) * m
@@ -67,6 +68,7 @@ def tree_update_infinity_moment(updates: Tree, moments: Tree, decay: Numeric, ep
         [Array([4.], dtype=float32)]
     """
 
+    @public
     def update(g: Any, m: Any) -> Any:
         size = jnp.abs(widened(g, m))
         return jnp.maximum(size + scalar(eps, size), scalar(decay, m) * m)
@@ -102,6 +104,7 @@ def tree_update_moment_per_elem_norm(
             return abs_sq(g)
         return g**order if g.dtype.kind != "c" else abs_sq(g) ** (order / 2)
 
+    @public
     def update(g: Any, m: Any) -> Any:
         norm = power(widened(g, m))
         return (1 - scalar(decay, norm)) * norm + scalar(decay, m) * m

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import fx.numpy as jnp
 from fx import dtypes, random
 from fx import tree as trees
 from fx.errors import public
@@ -57,7 +58,9 @@ def tree_random_like(
         (2, 3)
     """
     keys = tree_split_key_like(rng_key, target_tree)
-    return trees.map(lambda x, key: sampler(key, x.shape, dtype or x.dtype), target_tree, keys)
+    return trees.map(
+        lambda x, key: sampler(key, jnp.shape(x), dtype or jnp.result_type(x)), target_tree, keys
+    )
 
 
 @public

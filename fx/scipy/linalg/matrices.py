@@ -47,7 +47,7 @@ def block_diag(*arrs: Any) -> Array:
                [0., 0., 5.]], dtype=float32)
     """
     name = "scipy.linalg.block_diag"
-    blocks = promote(name, *[array(a, name) for a in arrs]) or [jnp.zeros((1, 0))]
+    blocks = promote(name, *[array(a, name) for a in arrs]) if arrs else [jnp.zeros((1, 0))]
     for b in blocks:
         if b.ndim > 2:
             raise ShapeError(f"{name} expects matrices, got {b.aval.short()}.")
