@@ -106,6 +106,10 @@ class OutOfMemoryError(FxError, MemoryError):
     """An array is larger than the memory there is, or than memory can be."""
 
 
+class FxBufferError(FxTypeError, BufferError):
+    """The memory of another library's array cannot be used: it is on a device, or kept back."""
+
+
 class KeyReuseError(FxError, RuntimeError):
     """A random key was consumed twice."""
 

@@ -255,7 +255,8 @@ def _check_format(fmt: str, args: Any, kwargs: Any) -> None:
         if isinstance(error, FxError):
             raise
         raise FxValueError(
-            f"debug.print: the format {fmt!r} names an argument that is not given ({error})."
+            f"debug.print: the format {fmt!r} names an argument that is not given; there are "
+            f"{len(args)} by position{' and ' + ', '.join(kwargs) if kwargs else ''}."
         ) from None
     if places.unused:
         raise FxValueError(

@@ -148,6 +148,8 @@ def smap(
     def specs(axes: Any) -> Any:
         return tree_map(spec, axes, is_leaf=lambda axis: axis is None)
 
+    if axis_name.__hash__ is None:
+        raise FxTypeError(f"smap: axis_name must be a name, got {axis_name!r}.")
     return shard_map(
         f,
         in_specs=Infer if in_axes is Infer else specs(in_axes),

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fx import dtypes
+from fx.errors import FxBufferError
 
 # DLDataTypeCode of what NumPy has no dtype for.
 _CODES = {
@@ -89,6 +90,10 @@ def exported(data: Any, **options: Any) -> Any:
     return capsule
 
 
+_CPU = 1
+_ON_CPU = (_CPU, 3, 11)  # pinned memory of CUDA and ROCm too
+
+
 class _Producer:
     """An array whose elements are told to be unsigned integers if NumPy does not know them."""
 
@@ -112,11 +117,23 @@ def imported(array: Any) -> np.ndarray:
     """The memory of another library's array.
 
     Raises:
-        BufferError: it is not on the CPU, or its dtype is not one of NumPy's or ml_dtypes'.
+        FxBufferError: it is not on the CPU, its dtype is not one of NumPy's or ml_dtypes', or its
+            owner does not give it away.
     """
+    kind = type(array).__name__
+    place = getattr(array, "__dlpack_device__", lambda: (_CPU, 0))()
+    if place[0] not in _ON_CPU:
+        raise FxBufferError(
+            f"a {kind} on a device of type {int(place[0])} (DLPack's number; 2 is CUDA) is not in "
+            "memory of the CPU. Copy it there first: x.get() of CuPy, x.cpu() of PyTorch."
+        )
     producer = _Producer(array)
     try:
         data = np.from_dlpack(producer)
     except RuntimeError as error:  # NumPy's error for a dtype that it does not know
-        raise BufferError(f"{error} Convert the array to another dtype first.") from None
+        raise FxBufferError(
+            f"a {kind}: {error}. Convert the array to another dtype first."
+        ) from None
+    except BufferError as error:
+        raise FxBufferError(f"a {kind} cannot be taken over by DLPack: {error}") from None
     return data if producer.dtype is None else data.view(producer.dtype)

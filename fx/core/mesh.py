@@ -196,10 +196,11 @@ def _checked_axes(
     if not all(isinstance(g, (tuple, list)) for g in given):
         raise FxTypeError(f"{what}: sizes, names and types of axes must be tuples, got {given}.")
     names = tuple(names)
+    if any(name.__hash__ is None for name in names):
+        raise FxTypeError(f"{what}: names of axes must be strings, got {names}.")
     if len(names) != len(sizes):
         raise FxValueError(
-            f"{what}: {len(names)} axis names {names} for {len(sizes)} axes of sizes "
-            f"{tuple(sizes)}. Give one name for each axis."
+            f"{what}: got the names {names} for axes of sizes {tuple(sizes)}. Give each one name."
         )
     if len(set(names)) != len(names):
         raise FxValueError(f"{what}: axis names must differ, got {names}.")

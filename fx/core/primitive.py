@@ -243,7 +243,7 @@ def lit(like: Any, value: Any) -> Array:
     """A rank-0 constant with the dtype of an array: `P.mul(x, lit(x, 2))`."""
     try:
         return Array(np.asarray(value, like.dtype), like.weak_type)
-    except OverflowError:
+    except (OverflowError, ValueError):  # the latter of NaN as an integer
         raise FxOverflowError(f"the number {value} does not fit {like.dtype}.") from None
 
 

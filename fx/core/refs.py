@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fx.core.array import Array, to_array
-from fx.core.avals import ShapedArray
+from fx.core.avals import ShapedArray, ShapeDtypeStruct
 from fx.core.primitive import P, zeros
 from fx.core.trace import StagingTrace, push, state
 from fx.errors import FxTypeError, FxValueError, public
@@ -191,7 +191,7 @@ def empty_ref(ty: Any, memory_space: Any = None) -> Ref:
     """
     if not hasattr(ty, "shape") or not hasattr(ty, "dtype"):
         raise FxTypeError(f"empty_ref expects a type, with shape and dtype, got {shown(ty)}.")
-    return Ref(zeros(ShapedArray(tuple(ty.shape), ty.dtype)))
+    return Ref(zeros(ShapeDtypeStruct(ty.shape, ty.dtype)))
 
 
 @public

@@ -209,6 +209,7 @@ def named_scope(name: str) -> Iterator[None]:
         state.scope = saved
 
 
+@errors.checked
 def named_call(fun: Callable[..., Any], *, name: str | None = None) -> Callable[..., Any]:
     """`fun` inside a `named_scope`.
 

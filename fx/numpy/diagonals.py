@@ -359,7 +359,9 @@ def mask_indices(n: int, mask_func: Callable[..., Any], k: int = 0) -> tuple[Arr
         (Array([0, 0, 1], dtype=int32), Array([0, 1, 1], dtype=int32))
     """
     ones = Array(np.ones((n, n), dtypes.default_int()))
-    mask = np.asarray(mask_func(ones, k))
+    mask = np.asarray(array(mask_func(ones, k), "numpy.mask_indices"))
+    if not mask.ndim:
+        raise ShapeError("numpy.mask_indices: mask_func must give a matrix, got a scalar.")
     return tuple(Array(i.astype(dtypes.default_int())) for i in np.nonzero(mask))
 
 

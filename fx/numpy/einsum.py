@@ -112,6 +112,10 @@ def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "auto") -> A
     """
     equation, values = _parse_call(subscripts, operands)
     stand_ins = [np.broadcast_to(0.0, array(v, "numpy.einsum_path").shape) for v in values]
+    if not isinstance(optimize, (bool, str, list, tuple)):
+        raise FxTypeError(
+            f"numpy.einsum_path: optimize must be a bool, a name or a path, got {optimize!r}."
+        )
     how = "optimal" if optimize in ("auto", True) else optimize
     try:
         return np.einsum_path(equation, *stand_ins, optimize=how)

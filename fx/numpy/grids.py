@@ -198,11 +198,10 @@ def _refusals(name: str) -> Iterator[None]:
     """NumPy's errors on contents that it cannot read, as errors of `name`."""
     try:
         yield
-    except (FxError, OverflowError):
-        raise
-    except (ValueError, TypeError, DeprecationWarning) as error:
-        kind = FxTypeError if isinstance(error, TypeError) else FxValueError
-        raise kind(f"{name}: {error}.") from None
+    except (ValueError, DeprecationWarning) as error:
+        if isinstance(error, FxError) or "truth value" in str(error):
+            raise  # an option is not what its annotation says
+        raise FxValueError(f"{name}: {error}.") from None
 
 
 def _file(file: Any, name: str) -> Any:
@@ -253,6 +252,12 @@ def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0
         Array([1, 2], dtype=uint8)
     """
     wanted = a_dtype(dtype, "numpy.frombuffer")
+    try:
+        memoryview(buffer)
+    except (TypeError, BufferError):
+        raise FxTypeError(
+            f"numpy.frombuffer expects bytes or an object with a buffer, got {shown(buffer)}."
+        ) from None
     with _refusals("numpy.frombuffer"):
         return make_array(np.frombuffer(buffer, wanted, count, offset), None, "numpy.frombuffer")
 

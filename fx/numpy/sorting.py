@@ -13,6 +13,7 @@ from fx.core.primitive import P, lit
 from fx.errors import FxTypeError, FxValueError, ShapeError, public
 from fx.numpy.manipulation import reshaped
 from fx.numpy.promotion import array, convert, integer, one_axis, promote
+from fx.signatures import shown
 
 
 def _along(a: Any, axis: int | None, name: str) -> tuple[Any, int]:
@@ -112,6 +113,8 @@ def lexsort(keys: Sequence[Any] | Array, axis: int = -1) -> Array:
         >>> jnp.lexsort((jnp.array([1, 0, 2]), jnp.array([5, 5, 4])))
         Array([2, 1, 0], dtype=int32)
     """
+    if not hasattr(type(keys), "__iter__"):
+        raise FxTypeError(f"numpy.lexsort expects a sequence of arrays, got {shown(keys)}.")
     columns = [array(k, "numpy.lexsort") for k in keys]
     if not columns:
         raise FxTypeError("numpy.lexsort needs at least one key.")

@@ -363,6 +363,8 @@ def scale_by_radam(
         >>> tx.update(jnp.array([4.0, -0.5]), tx.init(jnp.ones(2)))[0].round(3)
         Array([ 4. , -0.5], dtype=float32)
     """
+    if isinstance(b2, (int, float)) and b2 == 1:
+        raise FxValueError("optim.scale_by_radam: b2 must be less than 1, got 1.")
     longest = 2.0 / (1.0 - b2) - 1.0
 
     @public

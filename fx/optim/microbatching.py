@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -72,7 +73,8 @@ def reshape_batch_axis(tree: Tree, microbatch_size: int, axis: int = 0) -> Any:
     """
 
     def split(x: Any) -> Any:
-        shape = (*x.shape[:axis], microbatch_size, -1, *x.shape[axis + 1 :])
+        own = jnp.shape(x)
+        shape = (*own[:axis], microbatch_size, -1, *own[axis + 1 :])
         return jnp.swapaxes(jnp.reshape(x, shape), axis, axis + 1)
 
     return trees.map(split, tree)
@@ -341,6 +343,10 @@ def micro_grad(
         (6.0, Array([0., 2., 4., 6.], dtype=float32))
     """
     batched = (batch_argnums,) if isinstance(batch_argnums, int) else tuple(batch_argnums)
+    if not batched or any(not 0 <= operator.index(i) < 256 for i in batched):
+        raise FxValueError(
+            f"optim.micro_grad: batch_argnums must be positions of arguments, got {batch_argnums}."
+        )
     loss = fun if has_aux else lambda *args, **kwargs: (fun(*args, **kwargs), None)
     derivative = value_and_grad(loss, argnums, has_aux=True)
 

@@ -364,8 +364,15 @@ def _flatten(tree: Any, leaves: list[Any]) -> PyTreeDef:
     return treedef
 
 
+def _says_yes(answer: Any) -> bool:
+    try:
+        return bool(answer)
+    except ValueError:  # an ndarray of several elements
+        raise FxTypeError(f"is_leaf must return a bool, got {type(answer).__name__}.") from None
+
+
 def _flatten_until(tree: Any, is_leaf: Callable[[Any], bool], leaves: list[Any]) -> PyTreeDef:
-    node = None if is_leaf(tree) else find_node(type(tree))
+    node = None if _says_yes(is_leaf(tree)) else find_node(type(tree))
     if node is None:
         leaves.append(tree)
         return LEAF

@@ -144,6 +144,7 @@ def _value_and_grad(
     wanted: tuple[int, ...] = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     if not all(isinstance(i, int) for i in wanted):
         raise FxTypeError(f"{what}: argnums expects an int or a sequence of ints, got {argnums!r}.")
+    allow_int, holomorphic, has_aux = bool(allow_int), bool(holomorphic), bool(has_aux)
     origin = origin_of(fun)
 
     @public

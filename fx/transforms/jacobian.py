@@ -125,7 +125,10 @@ def jacfwd(
         if arrays:
             columns = vmap(push, out_axes=-1)(*_basis(arrays))
         else:
-            columns = tree_map(lambda y: to_array(y, "jacfwd"), partial(value))
+            result = partial(value)
+            if has_aux:
+                result, aux = result[0], [result[1]]
+            columns = tree_map(lambda y: to_array(y, "jacfwd"), result)
 
         def cut(y: Any) -> Any:
             pieces = zip(_split(y, arrays, y.ndim - 1), arrays, strict=True)

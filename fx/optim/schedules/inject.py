@@ -132,8 +132,16 @@ def inject_hyperparams(
         >>> tx.update(jnp.array([4.0]), state)[0]
         Array([-1.], dtype=float32)
     """
-    static = {static_args} if isinstance(static_args, str) else set(static_args)
-    signature = inspect.signature(inner_factory)
+    given = (static_args,) if isinstance(static_args, str) else tuple(static_args)
+    if not all(isinstance(name, str) for name in given):
+        raise FxTypeError(f"optim.inject_hyperparams: static_args are names, got {static_args!r}.")
+    static = set(given)
+    try:
+        signature = inspect.signature(inner_factory)
+    except ValueError:
+        raise FxTypeError(
+            f"optim.inject_hyperparams expects a function with a signature, got {inner_factory!r}."
+        ) from None
     unknown = static - set(signature.parameters)
     if unknown:
         raise FxValueError(

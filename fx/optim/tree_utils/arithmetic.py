@@ -420,7 +420,7 @@ def tree_size(tree: Tree) -> int:
 
 
 @public
-def tree_norm(tree: Tree, ord: Any = None, squared: bool = False) -> Any:
+def tree_norm(tree: Tree, ord: float | None = None, squared: bool = False) -> Any:
     """The norm of a pytree as one long vector.
 
     Args:

@@ -17,7 +17,7 @@ from fx.optim.tree_utils.arithmetic import map_present
 
 
 @public
-def tree_update_moment(updates: Tree, moments: Tree, decay: Numeric, order: Numeric) -> Any:
+def tree_update_moment(updates: Tree, moments: Tree, decay: Numeric, order: float) -> Any:
     """decay · moment + (1 − decay) · update^order.
 
     Args:
@@ -78,7 +78,7 @@ def tree_update_infinity_moment(updates: Tree, moments: Tree, decay: Numeric, ep
 
 @public
 def tree_update_moment_per_elem_norm(
-    updates: Tree, moments: Tree, decay: Numeric, order: Numeric
+    updates: Tree, moments: Tree, decay: Numeric, order: float
 ) -> Any:
     """decay · moment + (1 − decay) · |update|^order, real for complex updates too.
 
@@ -102,7 +102,7 @@ def tree_update_moment_per_elem_norm(
     def power(g: Any) -> Any:
         if order == 2:
             return abs_sq(g)
-        return g**order if g.dtype.kind != "c" else abs_sq(g) ** (order / 2)
+        return g**order if jnp.result_type(g).kind != "c" else abs_sq(g) ** (order / 2)
 
     @public
     def update(g: Any, m: Any) -> Any:
@@ -136,7 +136,7 @@ def tree_bias_correction(moment: Tree, decay: Numeric, count: Numeric) -> Any:
 
     def correct(m: Any) -> Any:
         # In float64 for float64, and in float32 for narrower floats, where 1 - 0.999 is too coarse.
-        wide = dtypes.promote_types(np.float32, dtypes.real_dtype(m.dtype))
+        wide = dtypes.promote_types(np.float32, dtypes.real_dtype(jnp.result_type(m)))
         if wide not in weights:
             weights[wide] = 1 - jnp.asarray(decay, dtype=wide) ** count
         return m / scalar(weights[wide], m)
@@ -145,7 +145,7 @@ def tree_bias_correction(moment: Tree, decay: Numeric, count: Numeric) -> Any:
 
 
 @public
-def update_moment(updates: Tree, moments: Tree, decay: Numeric, order: Numeric) -> Any:
+def update_moment(updates: Tree, moments: Tree, decay: Numeric, order: float) -> Any:
     """`tree_update_moment` under its old name.
 
     Args:
@@ -189,9 +189,7 @@ def update_infinity_moment(updates: Tree, moments: Tree, decay: Numeric, eps: Nu
 
 
 @public
-def update_moment_per_elem_norm(
-    updates: Tree, moments: Tree, decay: Numeric, order: Numeric
-) -> Any:
+def update_moment_per_elem_norm(updates: Tree, moments: Tree, decay: Numeric, order: float) -> Any:
     """`tree_update_moment_per_elem_norm` under its old name.
 
     Args:

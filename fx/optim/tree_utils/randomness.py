@@ -58,6 +58,7 @@ def tree_random_like(
         (2, 3)
     """
     keys = tree_split_key_like(rng_key, target_tree)
+    dtype = None if dtype is None else dtypes.check_user_dtype(dtype, "optim.tree_random_like")
     return trees.map(
         lambda x, key: sampler(key, jnp.shape(x), dtype or jnp.result_type(x)), target_tree, keys
     )
