@@ -200,7 +200,7 @@ def _checked_axes(
         raise FxTypeError(f"{what}: names of axes must be strings, got {names}.")
     if len(names) != len(sizes):
         raise FxValueError(
-            f"{what}: got the names {names} for axes of sizes {tuple(sizes)}. Give each one name."
+            f"{what}: axes of sizes {tuple(sizes)}, one name for each expected, got {names}."
         )
     if len(set(names)) != len(names):
         raise FxValueError(f"{what}: axis names must differ, got {names}.")
