@@ -391,8 +391,9 @@ def transposed(b: Builder, rows: list[Value]) -> list[Value]:
     quads: list[list[Value]] = []
     for i in range(0, n, 4):
         r = rows[i : i + 4]
-        pairs = zip(halves(*r[:2], [0, n, 1, n + 1]), halves(*r[2:], [0, n, 1, n + 1]), strict=True)
-        quads.append([x for pair in pairs for x in halves(*pair, [0, 1, n, n + 1])])
+        order = [0, n, 1, n + 1]
+        pairs = zip(halves(r[0], r[1], order), halves(r[2], r[3], order), strict=True)
+        quads.append([v for x, y in pairs for v in halves(x, y, [0, 1, n, n + 1])])
     columns = list(rows)
     for c, parts in enumerate(zip(*quads, strict=True)):
         columns[c::4] = spread(list(parts))
