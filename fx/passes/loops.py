@@ -5,6 +5,7 @@
 * A scan of no step or one, a while whose condition is false, and a cond whose index is known are
   no loops and no choices.
 * Equations that depend only on constants are computed once, before the loop (`motion`).
+* What one scan stacks for another, which could compute it from the rest, is not (`recompute`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from fx.core.ir import Atom, Eqn, Jaxpr, Literal, Var
 from fx.core.primitive import P
 from fx.passes.motion import moved_out
+from fx.passes.recompute import recomputed
 from fx.passes.rewrite import Rewriter, literal, renamed, rewrite
 from fx.util import split_list
 
@@ -51,7 +53,7 @@ def _scan(r: Rewriter, eqn: Eqn) -> bool:
         return True
     if eqn.params["length"] == 1:
         return _one_step(r, eqn)
-    return _scan_constants(r, eqn) or _scan_motion(r, eqn)
+    return _scan_constants(r, eqn) or _scan_motion(r, eqn) or recomputed(r, eqn)
 
 
 def _one_step(r: Rewriter, eqn: Eqn) -> bool:
