@@ -12,11 +12,12 @@ from fx.kernel.loops import AnyKernel, Kernel, Load
 from fx.kernel.prefixes import Prefixes
 from fx.kernel.scatters import Axis, Scatters, count
 from fx.kernel.sorts import Sorts
-from fx.kernel.vocabulary import PLACED
+from fx.kernel.vocabulary import CHEAP, PLACED
 
 _BLOCK = 16384  # elements of the innermost dimension in a unit
 _SQUARE = 8  # indices along two dimensions from which on turning squares beats gathering
 _SMALL = 8192  # elements up to which a unit takes more indices of the other dimensions
+_LARGE = 1 << 18  # elements from which on what is computed of each makes no difference
 _SHARED = 1 << 16  # updates from which on threads share them
 _PIECE = 512  # elements of a window in a unit at least: memory is read slowly by shorter pieces
 _COLUMNS = 2048  # the same for accumulators that live in the first-level cache
@@ -42,12 +43,14 @@ class Units:
         across: the dimension along which squares are turned, or None.
         spans: for some of the other dimensions that stay, how many indices a unit takes.
         tiling: of a contraction, its tiles on this machine.
+        weight: see the function.
     """
 
     # Of updates: the free axes that are loops of units, and the innermost one.
     outer: list[Axis]
     inner: Axis | None = None
     tiling: Tiling | None = None
+    weight = 1
 
     def __init__(self, kernel: AnyKernel):
         if isinstance(kernel, Scatters):
@@ -69,10 +72,10 @@ class Units:
             self.block, self.blocks, self.across, self.spans = inner, 1, None, {}
             self.count, self.cost = self.tiling.count, self.tiling.cost
             return
-        self.block = inner
+        self.block, self.weight = inner, weight(kernel)
         self.across = across(kernel)
         if not any(kernel.reduced):
-            self.block = min(inner, _BLOCK)
+            self.block = min(inner, _BLOCK >> self.weight.bit_length() - 1)
         elif kernel.by_columns:
             self.block = min(inner, _COLUMNS)
         self.blocks = -(-inner // self.block)
@@ -85,7 +88,7 @@ class Units:
         self.count = kernel.chunks * (1 if kernel.reduced[-1] else self.blocks)
         for d in outer:
             self.count *= -(-kernel.sizes[d] // self.spans.get(d, 1))
-        self.cost = max(1, kernel.size // max(1, self.count))
+        self.cost = max(1, self.weight * kernel.size // max(1, self.count))
 
     def _updates(self, k: Scatters) -> None:
         """Threads share the free elements, and each goes through all coordinates.
@@ -113,13 +116,22 @@ class Units:
         folded = math.prod(n for n, r in zip(kernel.sizes, kernel.reduced, strict=True) if r)
         size = folded // kernel.chunks * (1 if kernel.reduced[-1] else self.block)
         for d in reversed(outer):
-            span = min(kernel.sizes[d], _SMALL // max(1, size))
+            span = min(kernel.sizes[d], _SMALL // self.weight // max(1, size))
             if span <= 1:
                 return
             self.spans[d] = span
             size *= span
             if span < kernel.sizes[d]:
                 return
+
+
+def weight(kernel: Kernel) -> int:
+    """What an element costs, compared with one of which little is computed; 1 for large kernels,
+    whose units are many in any case."""
+    if kernel.size >= _LARGE:
+        return 1
+    operations = sum(1 if s.op in CHEAP else 6 for s in kernel.steps)
+    return max(1, (operations + len(kernel.arrays)) // 6)
 
 
 def turned(kernel: Kernel, d: int) -> list[Load]:
