@@ -20,6 +20,8 @@ from fx.core.array import Array
 from fx.testing import pytrees
 
 pytest.importorskip("fx.backends.llvm.program", exc_type=ImportError)
+from fx.backends.llvm import memory
+from fx.backends.llvm.program import padded
 
 BASE = np.arange(24, dtype=np.float32).reshape(4, 6)
 
@@ -244,6 +246,18 @@ def test_large_results_have_their_dtype(dtype):
         for got, want in zip(f(x), (x[::-1], x), strict=True):
             assert got.dtype == x.dtype == got._data.dtype
             assert np.asarray(got).tobytes() == want.tobytes()
+
+
+def test_large_arrays_begin_with_a_line_of_the_cache_and_not_all_with_the_same_one():
+    float32 = np.dtype(np.float32)
+    arrays = [memory.empty((n,), float32) for n in (1 << 18, 1 << 19, 1 << 21, 300_001) * 4]
+    places = [x.ctypes.data for x in arrays]
+    assert all(place % 64 == 0 for place in places)
+    assert len({place % 4096 for place in places}) > len(places) // 2  # some may be older
+    for i, x in enumerate(arrays):
+        x[...] = i
+    assert all((x == i).all() for i, x in enumerate(arrays))
+    assert [padded(n) for n in (1, 64, 65, 4096, 1 << 20)] == [64, 64, 128, 4160, (1 << 20) + 64]
 
 
 def test_calls_keep_nothing_alive():

@@ -361,6 +361,43 @@ def test_a_checkpointed_scan_keeps_only_its_carries() -> None:
     assert len(forward.outvars) <= 2  # the carry, and its course
 
 
+def test_what_a_scan_could_compute_is_not_stacked_for_it() -> None:
+    """Of a logistic function y the way back needs y and y * (1 - y)."""
+
+    def f(x, w):
+        def step(c, v):
+            y = fx.nn.sigmoid(c @ w + v)
+            return y * jnp.tanh(c), None
+
+        return lax.scan(step, x, jnp.stack([x] * 5))[0].sum()
+
+    program = best(fx.grad(f), X, W)
+    forward, backward = [e for e in program.eqns if e.primitive.name == "scan"]
+    slices = backward.params["jaxpr"].invars[sum(backward.params["counts"]) :]
+    assert len(slices) == 2 == len(forward.outvars) - 1  # y, tanh(c); and the carry
+    assert names(backward.params["jaxpr"])["sub"] == 2
+
+
+def test_what_must_be_stacked_is() -> None:
+    """It is not cheap, of another length, or of what is not read otherwise."""
+
+    def f(x):
+        first = lax.scan(lambda c, _: (c * 2, (c, jnp.exp(c), c + c[0])), x, None, 4)[1]
+        second = lax.scan(lambda c, v: (c + v[0] * v[1], None), x, first)[0]
+        return second, lax.scan(lambda c, v: (c - v, None), x, first[2])[0]
+
+    program = best(f, X)
+    scans = [e for e in program.eqns if e.primitive.name == "scan"]
+    assert [len(e.invars) - sum(e.params["counts"]) for e in scans] == [0, 2, 1]
+
+    def g(x):
+        first = lax.scan(lambda c, _: (c * 2, (c, -c)), x, None, 4)[1]
+        return lax.scan(lambda c, v: (c + v[0] * v[1], None), x, (first[0][:3], first[1][1:]))[0]
+
+    scans = [e for e in best(g, X).eqns if e.primitive.name == "scan"]
+    assert len(scans[1].invars) - sum(scans[1].params["counts"]) == 2
+
+
 def test_source_lines_are_kept() -> None:
     def f(x):
         with fx.named_scope("here"):

@@ -8,6 +8,7 @@ program keeps in between is held for the next array of the same size, up to a li
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import threading
 from collections import OrderedDict
@@ -20,15 +21,25 @@ LARGE = 1 << 20  # bytes; smaller arrays are malloc's business, which does keep 
 LIMIT = 1 << 29  # bytes held at most, beyond what is in use
 
 
+_LINE, _PAGE, _HUGE = 64, 1 << 12, 1 << 21  # of the cache; of memory, and what few faults fill
+_numbers = itertools.count()
+
+
 class _Block:
-    """Memory, and where it is."""
+    """Memory, and where it is: at the beginning of a line, so that no vector is on two.
+
+    Each block begins at another line of a page. Else what is at the same index of several arrays
+    would be in the same few places of the cache, and a load might wait for a store elsewhere.
+    """
 
     __slots__ = ("address", "memory", "size")
 
     def __init__(self, size: int):
-        self.memory = np.empty(size, np.uint8)
+        unit = _HUGE if size >= 2 * _HUGE else _PAGE
+        self.memory = np.empty(size + unit + _PAGE, np.uint8)
         self.size = size
-        self.address: int = self.memory.ctypes.data
+        start = self.memory.ctypes.data
+        self.address: int = start + -start % unit + 3 * _LINE * next(_numbers) % _PAGE
 
 
 class _Pool:

@@ -31,8 +31,10 @@ _BYTE = np.dtype(np.uint8)
 
 
 def padded(nbytes: int) -> int:
-    """What a piece of scratch memory takes: whole lines of the cache."""
-    return -(-nbytes // 64) * 64
+    """What a piece of scratch memory takes: whole lines of the cache, and never whole pages, for
+    the reason that `memory` gives."""
+    lines = -(-nbytes // 64)
+    return 64 * (lines + (lines % 64 == 0))
 
 
 class Program:
