@@ -10,26 +10,35 @@ import numpy as np
 from fx.calls.placement import place_tree
 from fx.config import config
 from fx.core.array import Array, to_array
-from fx.core.backend import Device, cpu_devices
+from fx.core.backend import PLATFORMS, Device, cpu_devices, get_backend
+from fx.core.remote import DeviceArray
 from fx.errors import FxValueError, public
 from fx.pytree import tree_leaves, tree_map
 
 
 @public
 def devices(backend: str | None = None) -> list[Device]:
-    """The devices there are: `fx.config.cpu_devices` CPU devices (1 unless changed).
+    """The devices of a platform: `fx.config.cpu_devices` CPU devices (1 unless changed), or a GPU.
 
     Args:
-        backend: a platform; only "cpu" exists in this version.
+        backend: "cpu", "gpu" or "simulated_gpu"; by default `fx.config.platform`.
+
+    Raises:
+        FxRuntimeError: what the platform needs is not there; the error says what to install.
 
     Example:
         >>> import fx
         >>> fx.devices()
         [CpuDevice(id=0)]
     """
-    if backend not in (None, "cpu"):
-        raise FxValueError(f"devices: no platform {backend!r}; this version of fx has 'cpu'.")
-    return cpu_devices(config.cpu_devices)
+    platform = backend or config.platform
+    if platform == "cpu":
+        return cpu_devices(config.cpu_devices)
+    if platform not in PLATFORMS:
+        raise FxValueError(
+            f"devices: no platform {platform!r}; expected one of {', '.join(map(repr, PLATFORMS))}."
+        )
+    return [get_backend(PLATFORMS[platform]).machine.device]  # type: ignore[attr-defined]
 
 
 def local_devices(
@@ -61,7 +70,7 @@ def process_count(backend: str | None = None) -> int:
 
 def default_backend() -> str:
     """The platform that operations run on."""
-    return "cpu"
+    return config.platform
 
 
 @public
@@ -74,7 +83,7 @@ def device_put(
         x: arrays or numbers in a pytree.
         device: a `Device`, a sharding, a `PartitionSpec` for the mesh in scope, or a tree prefix
             of these. All CPU devices share their memory: the array keeps its value and remembers
-            its `.sharding`.
+            its `.sharding`. On a GPU it is a copy, and so are the results of what is done with it.
         src, donate, may_alias: accepted as in JAX.
 
     Raises:
@@ -139,4 +148,4 @@ def live_arrays(platform: str | None = None) -> list[Array]:
         True
     """
     devices(platform)
-    return [x for x in gc.get_objects() if type(x) is Array]
+    return [x for x in gc.get_objects() if type(x) in (Array, DeviceArray)]

@@ -63,6 +63,11 @@ class _Builder:
             env.update(zip(eqn.outvars, results, strict=True))
         return [read(a) for a in jaxpr.outvars]
 
+    def shown(self, values: Sequence[Node]) -> list[Node]:
+        """Values for others than kernels to read."""
+        strided = self.graph.target.strided
+        return [x if strided else self.graph.array(x) for x in values]
+
     def lowered(self, eqn: Any, operands: Sequence[Node]) -> list[Node]:
         """The results of one equation."""
         graph = self.graph
@@ -79,7 +84,7 @@ class _Builder:
         else:
             made = eqn.primitive.lower(graph, operands, types if many else types[0], **eqn.params)
         if made is None:
-            return graph.opaque(eqn, operands, has_effects(eqn))
+            return graph.opaque(eqn, self.shown(operands), has_effects(eqn))
         return made if many else [made]
 
     # ------------------------------------------------------------------ loops
@@ -290,5 +295,5 @@ def build_graph(
     """The graph of a program: (graph, inputs, constants with their arrays, outputs)."""
     builder = _Builder(target)
     inputs = [builder.graph.input(v.aval.shape, v.aval.dtype) for v in jaxpr.invars]
-    outputs = builder.run(optimize(jaxpr), inputs)
+    outputs = builder.shown(builder.run(optimize(jaxpr), inputs))
     return builder.graph, inputs, builder.constants, outputs

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from fx.config import config
 from fx.core.array import Array, to_array
 from fx.core.avals import ShapedArray
 from fx.core.backend import get_backend
 from fx.core.check import expect_types
 from fx.core.ir import Jaxpr, subjaxprs
 from fx.core.primitive import Linear, Primitive
+from fx.core.remote import are_remote, run_remote
 from fx.core.trace import Tracer, state
 from fx.errors import FxTypeError
 from fx.transforms.transpose import transpose_jaxpr
@@ -46,8 +48,8 @@ def names_of(axis_name: Any) -> tuple[Any, ...]:
 
 
 def compiled(jaxpr: Jaxpr) -> Callable[[Sequence[Any]], list[Any]]:
-    """A jaxpr as a function of raw arrays."""
-    return get_backend().compile(jaxpr)
+    """A jaxpr as a function of ndarrays."""
+    return get_backend(config.cpu_backend).compile(jaxpr)
 
 
 def run_jaxpr(jaxpr: Jaxpr, arrays: Sequence[Any]) -> list[Any]:
@@ -88,6 +90,8 @@ class CallPrimitive(Primitive):
 
     def eager(self, args: Sequence[Any], params: dict[str, Any]) -> Any:
         arrays = [x if type(x) is Array else to_array(x, self.name) for x in args]
+        if config.platform != "cpu" or are_remote(arrays):
+            return run_remote(self, arrays, params)
         avals = self.abstract_eval(*[x.aval for x in arrays], **params)
         outs = self.impl(np, *[x._data for x in arrays], **params)
         return [Array(o, a.weak_type) for o, a in zip(outs, avals, strict=True)]

@@ -36,7 +36,7 @@ class Entry:
         tree, avals: the structure of (args, kwargs), and the types of its leaves.
         donated, name: which leaves are donated, and to what.
         flat: whether the arguments are leaves, all of them positional.
-        jaxpr, run: the program, and compiled.
+        jaxpr, run, made: the program, compiled, and what makes arrays of its results.
         out_tree, out_avals: the structure and types of what it gives.
         signature, calls: for `explain`.
     """
@@ -47,6 +47,7 @@ class Entry:
         "donated",
         "flat",
         "jaxpr",
+        "made",
         "name",
         "out_avals",
         "out_tree",
@@ -63,6 +64,7 @@ class Entry:
         signature: Signature,
         donated: tuple[int, ...],
         name: str,
+        backend: str | None = None,
     ):
         self.tree = tree
         self.donated = donated
@@ -75,7 +77,8 @@ class Entry:
         self.signature = signature
         self.calls = 0
         start = time.perf_counter()
-        self.run = get_backend().compile(jaxpr, donated)
+        self.run = get_backend(backend).compile(jaxpr, donated)
+        self.made = getattr(self.run, "made", _array)
         whole = (time.perf_counter() - start) * 1e3
         signature.compile_ms = min(whole, getattr(self.run, "native_ms", 0.0))
         signature.lower_ms = whole - signature.compile_ms
@@ -101,7 +104,7 @@ class Entry:
         if self.donated:
             self._take(arrays, data)
         outs = self.run(data)
-        return self.out_tree.unflatten([*map(_array, outs, self.out_avals)])
+        return self.out_tree.unflatten([*map(self.made, outs, self.out_avals)])
 
     def _take(self, arrays: Sequence[Array], data: list[Any]) -> None:
         """Delete donated arrays; copy what the program writes over but others have as well."""

@@ -31,6 +31,7 @@ from fx.core.interpret import eval_jaxpr
 from fx.core.ir import Jaxpr
 from fx.core.primitive import AxisData
 from fx.core.refs import alive
+from fx.core.remote import are_remote, backend_of
 from fx.core.trace import Tracer, state
 from fx.errors import FxRuntimeError, FxTypeError, FxValueError, checked, hide_frames, public
 from fx.pytree import tree_flatten, tree_structure, tree_unflatten
@@ -114,7 +115,8 @@ class JitFunction:
                     leaves[i] = x = self._array(x, leaves, names_args)
                     traced = traced or type(x) is Tracer
             context = _context()
-            key = (tree, static_key, context, *[x.aval for x in leaves])
+            where = backend_of(f"jit of {self._name}", leaves) if are_remote(leaves) else None
+            key = (tree, static_key, context, where, *[x.aval for x in leaves])
             entry = self._cache.get(key)
             if entry is None:
                 described = self._described(leaves, tree, static_key, context, names_args)
@@ -125,9 +127,9 @@ class JitFunction:
                     return tree_unflatten(out_tree, self._bind(jaxpr, leaves))
                 donated = self._donated(names_args)
                 entry = self._cache[key] = Entry(
-                    tree, jaxpr, out_tree, described, donated, self._name
+                    tree, jaxpr, out_tree, described, donated, self._name, where
                 )
-            if context is None:
+            if context is None and where is None:
                 self._recent[static_key] = entry
             if traced or detours[0] or state.axes:
                 entry.calls += 1

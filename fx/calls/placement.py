@@ -14,7 +14,7 @@ import numpy as np
 
 from fx import dtypes
 from fx.core.array import Array, to_array
-from fx.core.backend import Device
+from fx.core.backend import Device, backend_for
 from fx.core.mesh import (
     NamedSharding,
     PartitionSpec,
@@ -22,6 +22,7 @@ from fx.core.mesh import (
     SingleDeviceSharding,
     current_mesh,
 )
+from fx.core.remote import DeviceArray
 from fx.errors import FxTypeError, FxValueError, ShapeError, public
 from fx.pytree import flatten_prefix, tree_flatten, tree_map, tree_unflatten
 from fx.util import without
@@ -52,9 +53,13 @@ def placed(what: str, x: Any, sharding: Any) -> Any:
     x, place = to_array(x, what), resolve(what, sharding)
     if isinstance(place, NamedSharding):
         place.check(what, x.shape)
-    if place is None or type(x) is not Array:
+    if place is None or type(x) not in (Array, DeviceArray):
         return x
-    result = Array(x._data, x.weak_type)
+    if isinstance(place, SingleDeviceSharding):
+        (device,) = place.device_set
+        if device.platform != "cpu":
+            return backend_for(device).put(x)  # type: ignore[attr-defined]
+    result = Array(x._data if type(x) is Array else np.asarray(x), x.weak_type)
     result._placement = place
     return result
 

@@ -49,7 +49,7 @@ class Device:
         return 0
 
     def __repr__(self) -> str:
-        return f"{self.platform.capitalize()}Device(id={self.id})"
+        return f"{self.platform.title().replace('_', '')}Device(id={self.id})"
 
     def __str__(self) -> str:
         return f"{self.platform}:{self.id}"
@@ -68,7 +68,8 @@ _MODULES = {
     "cuda": "fx.backends.cuda",
     "simulated_cuda": "fx.backends.cuda",
 }
-_OF_PLATFORM = {"gpu": "cuda", "simulated_gpu": "simulated_cuda"}
+# The backends of platforms other than the CPU, which has several.
+PLATFORMS = {"gpu": "cuda", "simulated_gpu": "simulated_cuda"}
 
 
 def register_backend(name: str, backend: Backend) -> None:
@@ -81,12 +82,21 @@ def get_backend(name: str | None = None) -> Backend:
 
     By default that of `fx.config.platform`, which for the CPU is `fx.config.cpu_backend`.
     """
-    name = name or _OF_PLATFORM.get(config.platform) or config.cpu_backend
+    name = name or PLATFORMS.get(config.platform) or config.cpu_backend
     if name not in _backends:
         if name not in _MODULES:
             raise FxValueError(f"no backend {name!r}; expected one of {', '.join(_MODULES)}.")
         importlib.import_module(_MODULES[name])
     return _backends[name]
+
+
+def backend_for(device: Device) -> Backend:
+    """The backend of a device other than the CPU."""
+    backend = get_backend(PLATFORMS[device.platform])
+    known = backend.machine.device  # type: ignore[attr-defined]
+    if device != known:
+        raise FxValueError(f"there is no device {device}; the platform has {known}.")
+    return backend
 
 
 def cpu_devices(count: int) -> list[Device]:

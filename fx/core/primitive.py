@@ -28,6 +28,7 @@ from fx.config import detours
 from fx.core.array import Array, to_array
 from fx.core.avals import ShapedArray
 from fx.core.finite import check_finite, watching
+from fx.core.remote import are_remote, run_remote
 from fx.core.trace import Tracer, check_alive, state
 from fx.errors import FxOverflowError, FxTypeError, MissingRuleError, user_source
 from fx.util import fp_enter, fp_exit
@@ -151,6 +152,8 @@ class Primitive:
     def eager(self, args: Sequence[Any], params: dict[str, Any]) -> Any:
         """Evaluate on concrete arrays now."""
         arrays = [x if type(x) is Array else to_array(x, self.name) for x in args]
+        if are_remote(arrays):
+            return run_remote(self, arrays, params)
         avals = self.abstract_eval(*[x.aval for x in arrays], **params)
         token = fp_enter()
         try:

@@ -11,6 +11,8 @@ class Target(NamedTuple):
     Attributes:
         packs: whether operands of products are copied to where tiles of vector registers read
             them best, with one free axis of stride 1; else products are taken as they lie.
+        strided: whether results, and what is given to NumPy's rules, may be views with strides;
+            else they are arrays of their own.
         chunk, min_rows: a reduction of at least two chunks of so many elements into less than
             `min_rows` rows (or by columns) is cut into chunks, which run in parallel. Their
             partial results are folded in a fixed order, however many run at a time.
@@ -20,6 +22,7 @@ class Target(NamedTuple):
     """
 
     packs: bool
+    strided: bool
     chunk: int
     min_rows: int
     deep: int
@@ -31,6 +34,7 @@ class Target(NamedTuple):
 
 CPU = Target(
     packs=True,
+    strided=True,
     chunk=1 << 16,
     min_rows=64,
     deep=8192,
@@ -43,6 +47,7 @@ CPU = Target(
 # memory from wherever they lie.
 GPU = Target(
     packs=False,
+    strided=False,
     chunk=1 << 13,
     min_rows=256,
     deep=2048,

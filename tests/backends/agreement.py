@@ -23,6 +23,7 @@ from fx import dtypes
 from fx.backends import plan
 from fx.backends.llvm import program
 from fx.backends.numpy import NumpyBackend
+from fx.core.remote import Remote
 from tests.laws import numbers
 
 PAGE = mmap.PAGESIZE
@@ -30,7 +31,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def raw(x: Any) -> np.ndarray:
-    return np.asarray(x._data if isinstance(x, fx.Array) else x)
+    data = x._data if isinstance(x, fx.Array) else x
+    return np.asarray(data.get() if isinstance(data, Remote) else data)
 
 
 def poisoned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:

@@ -7,17 +7,19 @@ kernels are compiled and launched, numbers are read; all else is here.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-from fx.backends import rules
 from fx.backends.cuda import codegen
+from fx.backends.cuda.memory import Buffer
 from fx.backends.cuda.source import Source
 from fx.backends.donation import reuse
 from fx.backends.lowering import build_graph
 from fx.backends.plan import Item, Plan, Repeat, Run, Slots
+from fx.core.backend import Device
 from fx.core.ir import Jaxpr
 from fx.kernel.target import GPU
 from fx.util import fp_enter, fp_exit
@@ -27,15 +29,50 @@ _BYTE, _FLAG, _NUMBER = np.dtype(np.uint8), np.dtype(np.uint8), np.dtype(np.int3
 
 
 class Machine(Protocol):
-    """What runs kernels; see `fx.backends.cuda.simulated.Simulator`."""
+    """What runs kernels: the simulator, or a GPU.
 
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype) -> Any: ...
-    def given(self, x: Any) -> Any: ...
-    def pointer(self, x: Any) -> int: ...
-    def prepare(self, sources: Sequence[Source]) -> None: ...
-    def launch(self, source: Source, pointers: Sequence[int]) -> None: ...
-    def copy(self, to: int, of: int, nbytes: int) -> None: ...
-    def number(self, at: int, dtype: np.dtype) -> int: ...
+    Attributes:
+        device, backend: the device that it is, and the name of the backend that compiles for it.
+    """
+
+    device: Device
+    backend: str
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype) -> Buffer:
+        """New memory."""
+        ...
+
+    def upload(self, x: np.ndarray) -> Buffer:
+        """A copy of an array on the device."""
+        ...
+
+    def download(self, x: Buffer) -> np.ndarray:
+        """A copy of an array on the CPU, when it is computed."""
+        ...
+
+    def prepare(self, sources: Sequence[Source]) -> None:
+        """Compile kernels that are not known yet, all at once."""
+        ...
+
+    def launch(self, source: Source, pointers: Sequence[int]) -> None:
+        """Run a kernel on arrays at addresses, after what was launched before."""
+        ...
+
+    def copy(self, to: int, of: int, nbytes: int) -> None:
+        """Copy memory of the device."""
+        ...
+
+    def number(self, at: int, dtype: np.dtype) -> int:
+        """A number in the device's memory, when it is computed."""
+        ...
+
+    def rule(self, eqn: Any, operands: Sequence[Buffer]) -> list[Buffer]:
+        """The results of a primitive's own rule."""
+        ...
+
+    def wait(self) -> None:
+        """Wait for all that was launched."""
+        ...
 
 
 class Program:
@@ -60,7 +97,7 @@ class Program:
         self.results = [taken.get(s, s) for s in self.results]
         self.in_place = [i for i in donated if self.inputs[i] in taken.values()]
         self.dying = plan.free({*self.results, *self.inputs}, len(constants))
-        self.template = [value for _, value in constants]
+        self.template: list[Any] = [value for _, value in constants]
         self.template += [None] * (len(plan.slots) - len(constants))
         self.todo = plan.todo
         runs = [t.step for t in plan.todo if isinstance(t.step, Run)]
@@ -69,14 +106,16 @@ class Program:
         self._source_of = {id(i): s for i, s in zip(items, self.sources, strict=True)}
         self._steps = [self._step(*t) for t in plan.todo]
         self._ready = False
+        self._lock = threading.Lock()
 
     def __call__(self, args: Sequence[Any]) -> list[Any]:
+        machine = self.machine
         if not self._ready:
-            self.machine.prepare(self.sources)
-            self._ready = True
+            with self._lock:
+                self._prepare()
         values = self.template.copy()
         for slot, arg in zip(self.inputs, args, strict=True):
-            values[slot] = arg
+            values[slot] = arg if isinstance(arg, Buffer) else machine.upload(arg)
         token = fp_enter()
         try:
             for step, dying in zip(self._steps, self.dying, strict=True):
@@ -87,26 +126,43 @@ class Program:
             fp_exit(token)
         return [values[s] for s in self.results]
 
+    def _prepare(self) -> None:
+        """Compile the kernels and send the constants, the first time."""
+        if not self._ready:
+            machine = self.machine
+            machine.prepare(self.sources)
+            values: list[Any] = self.template
+            self.template = [x if x is None else machine.upload(x) for x in values]
+            self._ready = True
+
     def _step(self, step: Any, reads: list[int], makes: list[int]) -> Callable[[list[Any]], None]:
+        """What does a step to the values of all slots."""
         if isinstance(step, Run):
             return lambda values: self._run(step, values)
-        what, *rest = step
-        return rules.KINDS[what](*rest, reads, makes)
+        what, rest = step
+
+        def call(values: list[Any]) -> None:
+            outs = self.machine.rule(rest, [values[i] for i in reads])
+            for slot, x in zip(makes, outs, strict=True):
+                values[slot] = x
+
+        def reshape(values: list[Any]) -> None:
+            values[makes[0]] = values[reads[0]].reshape(rest)
+
+        return {"call": call, "reshape": reshape}[what]
 
     # ------------------------------------------------------------------ runs
     def _run(self, run: Run, values: list[Any]) -> None:
         """Make the arrays of a run, and do its items."""
         machine = self.machine
         at: dict[int, int] = {}
-        for slot in run.given:
-            values[slot] = machine.given(values[slot])
-            at[slot] = machine.pointer(values[slot])
         for slot, shape, dtype in run.new:
             values[slot] = machine.empty(shape, dtype)
-            at[slot] = machine.pointer(values[slot])
+        for slot in (*run.given, *(s for s, *_ in run.new)):
+            at[slot] = values[slot].pointer
         sizes = [-(-nbytes // _LINE) * _LINE for _, nbytes in run.raw]
         block = machine.empty((sum(sizes),), _BYTE) if sizes else None
-        start = machine.pointer(block) if block is not None else 0
+        start = block.pointer if block is not None else 0
         for (slot, _), size in zip(run.raw, sizes, strict=True):
             at[slot] = start
             start += size

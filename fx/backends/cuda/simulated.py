@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import math
 import os
 import shutil
 import subprocess
@@ -21,13 +22,15 @@ import numpy as np
 
 from fx.backends.cache import disk_cache
 from fx.backends.cuda.codegen import module
+from fx.backends.cuda.memory import Buffer
 from fx.backends.cuda.source import Source
-from fx.backends.rules import ready
+from fx.core.backend import Device
 from fx.errors import FxRuntimeError
 
 # Rounding as written: nothing is fused or reordered.
 _FLAGS = ["-std=c++17", "-O1", "-w", "-fPIC", "-shared", "-ffp-contract=off"]
 _FLAGS += ["-fno-strict-aliasing"]
+_LINE = 256  # bytes: memory begins at multiples of this
 _VERSION = 1  # part of the key of compiled code: count up when `_FLAGS` or `_wrapper` change
 
 
@@ -129,21 +132,30 @@ class Simulator:
         order: of the threads of each kernel: 0 forward, 1 backward, else shuffled.
     """
 
+    backend = "simulated_cuda"
+
     def __init__(self, order: int = 0):
+        self.device = Device("simulated_gpu", 0)
         self.order = order
         self._libraries: dict[str, Library] = {}
 
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype) -> Buffer:
         """New memory on the device."""
-        return np.empty(shape, dtype)
+        memory = np.empty(math.prod(shape) * dtype.itemsize + _LINE, np.uint8)
+        return Buffer(self, shape, dtype, memory, -(-memory.ctypes.data // _LINE) * _LINE)
 
-    def given(self, x: Any) -> np.ndarray:
-        """An array that kernels can read: in row-major order and aligned."""
-        return ready(x)
+    def upload(self, x: np.ndarray) -> Buffer:
+        """A copy of an array on the device."""
+        out = self.empty(x.shape, x.dtype)
+        x = np.ascontiguousarray(x)
+        ctypes.memmove(out.pointer, x.ctypes.data, x.nbytes)
+        return out
 
-    def pointer(self, x: np.ndarray) -> int:
-        """The address of the first element."""
-        return x.ctypes.data
+    def download(self, x: Buffer) -> np.ndarray:
+        """A copy of an array on the CPU."""
+        out = np.empty(x.shape, x.dtype)
+        ctypes.memmove(out.ctypes.data, x.pointer, x.nbytes)
+        return out
 
     def prepare(self, sources: Iterable[Source]) -> None:
         """Compile kernels that are not yet known, all at once."""
@@ -162,3 +174,12 @@ class Simulator:
     def number(self, at: int, dtype: np.dtype) -> int:
         """A number in the device's memory."""
         return int(np.frombuffer(ctypes.string_at(at, dtype.itemsize), dtype)[0])
+
+    def rule(self, eqn: Any, operands: Sequence[Buffer]) -> list[Buffer]:
+        """The results of a primitive's rule, by NumPy in the place of CuPy."""
+        out = eqn.primitive.impl(np, *[x.get() for x in operands], **eqn.params)
+        outs = out if eqn.primitive.multiple_results else [out]
+        return [x if isinstance(x, Buffer) else self.upload(np.asarray(x)) for x in outs]
+
+    def wait(self) -> None:
+        """Kernels are done when they return."""

@@ -15,6 +15,7 @@ import pytest
 
 import fx
 from fx.backends.cuda import simulated
+from fx.backends.cuda.memory import Buffer
 from fx.backends.cuda.program import Program
 from fx.backends.cuda.source import Source
 from fx.backends.numpy import NumpyBackend
@@ -53,12 +54,7 @@ class Guarded(simulated.Simulator):
         start += dtype.itemsize if self.shift else 0
         block[start : start + n] = 0xFF
         self.blocks.append((block, start, n, word))
-        return np.ndarray(shape, dtype, block, start)
-
-    def given(self, x):
-        out = self.empty(x.shape, x.dtype)
-        out[...] = x
-        return out
+        return Buffer(self, shape, dtype, block, block.ctypes.data + start)
 
     def prepare(self, sources):
         new = {s.name: s for s in sources if s.name not in self._libraries}
@@ -124,7 +120,7 @@ def _agree(c: Case, program: Program, machine: Guarded, want: list[np.ndarray]) 
     first: list[np.ndarray] = []
     for order, shift in [*((o, False) for o in ORDERS), (0, True)]:
         machine.order, machine.shift = order, shift
-        got = [np.array(x) for x in program(c.leaves)]
+        got = [x.get() for x in program(c.leaves)]
         machine.check()
         all_same(got, want, c.exact)
         if not shift:
