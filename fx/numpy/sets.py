@@ -26,6 +26,7 @@ from fx.numpy.promotion import (
     select,
 )
 from fx.numpy.selection import nonzero
+from fx.numpy.sorting import searchsorted
 
 
 class UniqueAll(NamedTuple):
@@ -262,10 +263,20 @@ def isin(
     )
     flat, members = reshaped(x, (-1,)), reshaped(members, (-1,))
     n, m = flat.shape[0], members.shape[0]
-    left = P.broadcast_in_dim(flat, shape=(n, m), broadcast_dimensions=(0,))
-    right = P.broadcast_in_dim(members, shape=(n, m), broadcast_dimensions=(1,))
-    found = reshaped(P.reduce_or(P.eq(left, right), axes=(1,)), x.shape)
+    if m <= _FEW_MEMBERS:
+        left = P.broadcast_in_dim(flat, shape=(n, m), broadcast_dimensions=(0,))
+        right = P.broadcast_in_dim(members, shape=(n, m), broadcast_dimensions=(1,))
+        found = P.reduce_or(P.eq(left, right), axes=(1,))
+    else:
+        (ordered,) = P.sort(members, dimension=0, is_stable=True, num_keys=1)
+        place = searchsorted(ordered, flat)
+        found = P.eq(ordered[P.min(place, lit(place, m - 1))], flat)
+    found = reshaped(found, x.shape)
     return P.table["not"](found) if invert else found
+
+
+# Up to so many each is compared with all; among more, each is searched for.
+_FEW_MEMBERS = 8
 
 
 def _flat_pair(a: Any, b: Any, name: str) -> tuple[Any, Any]:

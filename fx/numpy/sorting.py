@@ -11,6 +11,7 @@ from fx import dtypes
 from fx.core.array import Array
 from fx.core.primitive import P, lit
 from fx.errors import FxTypeError, FxValueError, ShapeError, public
+from fx.numpy.dispatch import NUMBER, alike, short_way
 from fx.numpy.manipulation import reshaped
 from fx.numpy.promotion import array, convert, integer, one_axis, promote
 from fx.signatures import shown
@@ -219,7 +220,16 @@ def top_k(a: Any, k: int, *, axis: int = -1) -> tuple[Array, Array]:
 
 
 # ------------------------------------------------------------------ search
-@public
+def _searchsorted_short(
+    a: Any, v: Any, side: str = "left", sorter: None = None, *, method: str = "scan"
+) -> Any:
+    data = alike((a, v))
+    if data is None or data[0].dtype not in NUMBER or sorter is not None or data[0].ndim != 1:
+        return None
+    return Array(np.asarray(np.searchsorted(*data, side), dtypes.default_int()))
+
+
+@short_way(_searchsorted_short)
 def searchsorted(
     a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan"
 ) -> Array:
