@@ -83,18 +83,13 @@ around = round
 def _clip_short(arr: Any = None, /, min: Any = None, max: Any = None) -> Any:
     if type(arr) is not Array or arr.weak_type or arr._data.dtype not in SINGLE_DOUBLE:
         return None
-    out = arr._data
-    for bound, ufunc in ((min, np.maximum), (max, np.minimum)):
-        if bound is None:
-            continue
-        if type(bound) is not float and type(bound) is not int:
-            return None
-        token = fp_enter()
-        try:
-            out = ufunc(out, bound)
-        finally:
-            fp_exit(token)
-    return Array(np.asarray(out))
+    if any(b is not None and type(b) is not float and type(b) is not int for b in (min, max)):
+        return None
+    token = fp_enter()
+    try:
+        return Array(np.asarray(arr._data if min is max is None else np.clip(arr._data, min, max)))
+    finally:
+        fp_exit(token)
 
 
 @short_way(_clip_short)
