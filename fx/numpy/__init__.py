@@ -167,6 +167,7 @@ from fx.numpy.direct import (
     ediff1d,
     eye,
     flatnonzero,
+    flip,
     floor_divide,
     fmax,
     fmin,
@@ -190,6 +191,7 @@ from fx.numpy.direct import (
     isreal,
     kron,
     lcm,
+    ldexp,
     left_shift,
     logaddexp,
     logaddexp2,
@@ -350,7 +352,6 @@ from fx.numpy.manipulation import (
     broadcast_arrays,
     broadcast_shapes,
     expand_dims,
-    flip,
     fliplr,
     flipud,
     matrix_transpose,
@@ -404,7 +405,6 @@ from fx.numpy.reductions import (
 from fx.numpy.rounding import (
     around,
     clip,
-    ldexp,
     round,
     unwrap,
 )

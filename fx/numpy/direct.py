@@ -155,6 +155,11 @@ def _some_without_nan(x: Any) -> bool:
     return x.size > 0 and not np.isnan(np.min(x))
 
 
+def _no_zero(x: Any, y: Any) -> bool:
+    """By 0 XLA divides otherwise than NumPy."""
+    return bool(y.all())
+
+
 def _vector(x: Any) -> bool:
     return x.ndim == 1
 
@@ -194,7 +199,7 @@ isreal = _direct(_logic.isreal, np.isreal, _FLOAT | COMPLEX)
 nan_to_num = _direct(_rounding.nan_to_num, np.nan_to_num, _FLOAT)
 real = _direct(_arithmetic.real, np.real, COMPLEX)
 imag = _direct(_arithmetic.imag, np.imag, _FLOAT | COMPLEX)
-angle = _direct(_rounding.angle, np.angle, _FLOAT | COMPLEX, options="deg")
+angle = _direct(_rounding.angle, np.angle, COMPLEX, options="deg")
 sinc = _direct(_elementary.sinc, np.sinc, _FLOAT)
 iscomplex = _direct(_logic.iscomplex, np.iscomplex, _FLOAT | COMPLEX)
 logical_not = _direct(_logic.logical_not, np.logical_not, _ANY)
@@ -214,10 +219,8 @@ isclose = _direct(_comparing.isclose, np.isclose, _FLOAT, 2, "rtol atol equal_na
 allclose = _direct(_comparing.allclose, np.allclose, _FLOAT, 2, "rtol atol equal_nan")
 array_equal = _direct(_comparing.array_equal, np.array_equal, _ANY, 2)
 array_equiv = _direct(_comparing.array_equiv, np.array_equiv, _ANY, 2)
-floor_divide = _direct(
-    _arithmetic.floor_divide, np.floor_divide, _FLOAT_INT, 2, when=lambda x, y: bool(y.all())
-)
-divmod = _direct(_arithmetic.divmod, np.divmod, _FLOAT_INT, 2, when=lambda x, y: bool(y.all()))
+floor_divide = _direct(_arithmetic.floor_divide, np.floor_divide, INTEGER, 2, when=_no_zero)
+divmod = _direct(_arithmetic.divmod, np.divmod, INTEGER, 2, when=_no_zero)
 gcd = _direct(_arithmetic.gcd, np.gcd, INTEGER, 2)
 lcm = _direct(_arithmetic.lcm, np.lcm, INTEGER, 2)
 left_shift = bitwise_left_shift = _direct(_logic.left_shift, np.left_shift, INTEGER, 2)
@@ -298,7 +301,13 @@ trace = _direct(_diagonals.trace, np.trace, _FLOAT | COMPLEX, options="offset ax
 tril = _direct(_diagonals.tril, np.tril, _ANY, options="k")
 triu = _direct(_diagonals.triu, np.triu, _ANY, options="k")
 diag = _direct(_diagonals.diag, np.diag, _ANY, options="k")
-vander = _direct(_diagonals.vander, np.vander, _EXACT, options="N increasing")
+vander = _direct(
+    _diagonals.vander,
+    lambda x, N=None, increasing=False: np.vander(x, N, increasing).astype(x.dtype),
+    _EXACT,
+    options="N increasing",
+)
+flip = _direct(_manipulation.flip, np.flip, _ANY, options="axis")
 broadcast_to = _direct(_manipulation.broadcast_to, np.broadcast_to, _ANY, options="shape")
 repeat = _direct(_manipulation.repeat, np.repeat, _ANY, options="repeats axis")
 tile = _direct(_manipulation.tile, np.tile, _ANY, options="reps")
@@ -343,22 +352,28 @@ polyval = _direct(_polynomials.polyval, np.polyval, _FLOAT, 2, when=lambda p, x:
 
 
 # ------------------------------------------------------------------ of arrays of two dtypes
-def _with_positions(general: F, numpys: Callable[..., Any]) -> F:
-    """A function of an array and one of integers, and an axis."""
+def _with_integers(
+    general: F, numpys: Callable[..., Any], kinds: frozenset[np.dtype], axes: int = 0
+) -> F:
+    """A function of an array and one of integers, and perhaps an axis."""
 
-    def short(x: Any, places: Any, axis: Any = -1) -> Any:
-        if (
-            type(x) is not Array
-            or type(places) is not Array
-            or x.weak_type
-            or type(axis) is not int
-        ):
+    def short(x: Any, integers: Any, *axis: Any) -> Any:
+        if type(x) is not Array or x.weak_type or type(integers) is not Array:
             return None
-        if x._data.dtype not in _ANY or places._data.dtype not in INTEGER:
+        if x._data.dtype not in kinds or integers._data.dtype not in INTEGER:
             return None
-        return Array(np.asarray(numpys(x._data, places._data, axis)))
+        if len(axis) > axes or not all_plain(axis):
+            return None
+        token = fp_enter()
+        try:
+            return Array(np.asarray(numpys(x._data, integers._data, *axis)))
+        finally:
+            fp_exit(token)
 
     return short_way(short)(general)
 
 
-take_along_axis = _with_positions(_positions.take_along_axis, np.take_along_axis)
+ldexp = _with_integers(_rounding.ldexp, np.ldexp, _FLOAT)
+take_along_axis = _with_integers(
+    _positions.take_along_axis, lambda x, i, axis=-1: np.take_along_axis(x, i, axis), _ANY, 1
+)

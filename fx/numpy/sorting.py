@@ -221,12 +221,12 @@ def top_k(a: Any, k: int, *, axis: int = -1) -> tuple[Array, Array]:
 
 # ------------------------------------------------------------------ search
 def _searchsorted_short(
-    a: Any, v: Any, side: str = "left", sorter: None = None, *, method: str = "scan"
+    a: Any, v: Any, side: Any = "left", sorter: None = None, *, method: str = "scan"
 ) -> Any:
     data = alike((a, v))
     if data is None or data[0].dtype not in NUMBER or sorter is not None or data[0].ndim != 1:
         return None
-    return Array(np.asarray(np.searchsorted(*data, side), dtypes.default_int()))
+    return Array(np.asarray(np.searchsorted(data[0], data[1], side), dtypes.default_int()))
 
 
 @short_way(_searchsorted_short)

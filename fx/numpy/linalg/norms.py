@@ -15,9 +15,11 @@ import fx.numpy as jnp
 from fx.core.array import Array
 from fx.core.primitive import P, lit
 from fx.errors import FxTypeError, FxValueError, ShapeError, public
+from fx.numpy.dispatch import SINGLE_DOUBLE, short_way
 from fx.numpy.promotion import convert, promote_inexact, select, some_axes
 from fx.numpy.reductions import kept
 from fx.ops.reduce import accumulator
+from fx.util import fp_enter, fp_exit
 
 Axis = int | tuple[int, ...] | None
 Order = float | str | None
@@ -110,6 +112,19 @@ def _norm(x: Any, order: Any, axes: tuple[int, ...], keepdims: bool, name: str, 
     return kept(out, x.shape, axes, keepdims)
 
 
+def _norm_short(x: Any, ord: None = None, axis: None = None) -> Any:
+    plain = type(x) is Array and not x.weak_type and x._data.dtype in SINGLE_DOUBLE
+    if not plain or ord is not None or axis is not None:
+        return None
+    numbers = x._data.reshape(-1)
+    token = fp_enter()
+    try:
+        return Array(np.asarray(np.sqrt(np.dot(numbers, numbers))))
+    finally:
+        fp_exit(token)
+
+
+@short_way(_norm_short)
 @public
 def norm(x: Any, ord: Order = None, axis: Axis = None, keepdims: bool = False) -> Array:
     """Norm of vectors or matrices.
