@@ -1,5 +1,6 @@
 """The benchmark commands run and print their tables."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ def test_eager_functions_prints_a_row_and_a_summary():
         capture_output=True,
         text=True,
         check=True,
+        env={**os.environ, "PYTHONPATH": str(BENCHMARKS.parent.parent)},
     )
     assert "| roll of rows |" in done.stdout
     assert "Of 2 calls" in done.stdout
