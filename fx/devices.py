@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,17 @@ def block_until_ready(x: Any) -> Any:
 
 def effects_barrier() -> None:
     """Wait for callbacks; those of the CPU are done when a call returns."""
+
+
+def doctor() -> None:
+    """Print what there is of what the platform "gpu" needs, and what brings the rest.
+
+    Example:
+        >>> import fx
+        >>> fx.doctor()
+        driver ...
+    """
+    importlib.import_module("fx.backends.cuda.doctor").doctor()
 
 
 @public

@@ -65,7 +65,7 @@ _backends: dict[str, Backend] = {}
 _MODULES = {
     "llvm": "fx.backends.llvm",
     "numpy": "fx.backends.numpy",
-    "cuda": "fx.backends.cuda",
+    "cuda": "fx.backends.cuda.gpu",
     "simulated_cuda": "fx.backends.cuda",
 }
 # The backends of platforms other than the CPU, which has several.

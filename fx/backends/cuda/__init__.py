@@ -12,6 +12,8 @@ program      all of that for a jaxpr, on a machine; `memory` has the machine's a
 eager        operations outside of programs, as programs of one equation
 simulated    a machine made of g++ and `simulated.h`
 nvrtc        source -> code for a GPU
+runtime      a machine that is a GPU, through CuPy; `gpu` makes the backend of it
+doctor       what there is of what that needs
 """
 
 from __future__ import annotations
