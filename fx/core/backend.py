@@ -86,7 +86,9 @@ def get_backend(name: str | None = None) -> Backend:
     if name not in _backends:
         if name not in _MODULES:
             raise FxValueError(f"no backend {name!r}; expected one of {', '.join(_MODULES)}.")
-        importlib.import_module(_MODULES[name])
+        module = importlib.import_module(_MODULES[name])
+        if name not in _backends:  # it is made of what may not be there
+            register_backend(name, module.make_backend())
     return _backends[name]
 
 

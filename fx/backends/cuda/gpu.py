@@ -1,7 +1,10 @@
-"""The backend of the platform "gpu". Importing this raises if there is none, and says why."""
+"""The backend of the platform "gpu", made when it is first asked for."""
 
 from fx.backends.cuda import CudaBackend
 from fx.backends.cuda.runtime import Gpu
-from fx.core.backend import register_backend
+from fx.core.backend import Backend
 
-register_backend("cuda", CudaBackend(Gpu()))
+
+def make_backend() -> Backend:
+    """The backend of the first GPU; an error that says what is missing if there is none."""
+    return CudaBackend(Gpu())

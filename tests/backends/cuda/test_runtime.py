@@ -108,7 +108,6 @@ def test_what_has_no_rule_says_how_to_go_on(gpu, monkeypatch):
 def without(monkeypatch, **modules):
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.delitem(sys.modules, "fx.backends.cuda.gpu", raising=False)
     monkeypatch.delitem(backends._backends, "cuda", raising=False)
 
 
