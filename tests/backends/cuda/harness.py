@@ -1,12 +1,14 @@
-"""Programs for a GPU on the simulator, in memory where nothing goes unnoticed, in several orders.
+"""Programs for a GPU, simulated or not, in memory where nothing goes unnoticed, in several orders.
 
 What a program allocates is full of NaN (of ones, for other dtypes), between words that must stay as
-they are. Kernels run with their threads forward, backward and shuffled, in more and in fewer blocks
-than they ask for: results must be the same bits, and those of the interpreter.
+they are. On the simulator kernels run with their threads forward, backward and shuffled; anywhere
+they run in more and in fewer blocks than they ask for. Results must be the same bits, and those of
+the interpreter.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 
 import fx
-from fx.backends.cuda import simulated
+from fx.backends.cuda import runtime, simulated
 from fx.backends.cuda.memory import Buffer
 from fx.backends.cuda.program import Program
 from fx.backends.cuda.source import Source
@@ -31,29 +33,63 @@ _WORDS = {0: 0xFF, 1: 0xA5, 7: 0xFF}
 _BATCH = 150  # kernels that are compiled at a time
 
 
-class Guarded(simulated.Simulator):
-    """A simulator that looks after its memory.
+class Guards:
+    """What a machine that looks after its memory has.
 
     Attributes:
+        order: of the threads, where that can be chosen; each goes with a number of blocks.
         shift: whether arrays begin one element after a multiple of 16 bytes.
+        blocks: what was allocated: memory, where an array begins in it, its bytes, the guards'.
+    """
+
+    order = 0
+    shift = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks: list[tuple[Any, int, int, int]] = []
+
+    def guarded(self, nbytes: int, itemsize: int) -> tuple[np.ndarray, int, int]:
+        """Memory with guards around a poisoned middle, where that begins, the guards' bytes."""
+        word = _WORDS[self.order]
+        block = np.full(nbytes + 3 * _GUARD, word, np.uint8)
+        start = _GUARD + -block.ctypes.data % 256 + (itemsize if self.shift else 0)
+        block[start : start + nbytes] = 0xFF
+        return block, start, word
+
+    def resized(self, source: Source) -> Source:
+        """A kernel in as many blocks as it asks for, in half of them, or in one more."""
+        n = source.blocks
+        return source._replace(blocks={0: n, 1: max(1, n // 2), 7: n + 1}[self.order])
+
+    def memory(self, block: Any) -> np.ndarray:
+        """The bytes of something in `blocks`."""
+        return block
+
+    def check(self) -> None:
+        """That nothing beside an array was written to."""
+        for block, start, n, word in self.blocks:
+            found = self.memory(block)
+            assert (found[:start] == word).all(), "written before an array"
+            assert (found[start + n :] == word).all(), "written after an array"
+        self.blocks = []
+
+
+class Guarded(Guards, simulated.Simulator):
+    """The simulator.
+
+    Attributes:
         change: what is done to a kernel's text before it is compiled.
     """
 
     def __init__(self, change: Callable[[str], str] = lambda text: text):
         super().__init__()
         self.change = change
-        self.shift = False
-        self.blocks: list[tuple[np.ndarray, int, int, int]] = []
 
     def empty(self, shape, dtype):
-        dtype = np.dtype(dtype)
-        n = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        word = _WORDS[self.order]
-        block = np.full(n + 3 * _GUARD, word, np.uint8)
-        start = _GUARD + -block.ctypes.data % 256
-        start += dtype.itemsize if self.shift else 0
-        block[start : start + n] = 0xFF
-        self.blocks.append((block, start, n, word))
+        nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+        block, start, word = self.guarded(nbytes, np.dtype(dtype).itemsize)
+        self.blocks.append((block, start, nbytes, word))
         return Buffer(self, shape, dtype, block, block.ctypes.data + start)
 
     def prepare(self, sources):
@@ -63,15 +99,29 @@ class Guarded(simulated.Simulator):
             super().prepare(sources[i : i + _BATCH])
 
     def launch(self, source, pointers):
-        more = {0: 0, 1: max(1, source.blocks // 2), 7: source.blocks + 1}[self.order]
-        self._libraries[source.name].launch(source, pointers, self.order, more)
+        super().launch(self.resized(source), pointers)
 
-    def check(self) -> None:
-        """That nothing beside an array was written to."""
-        for block, start, n, word in self.blocks:
-            assert (block[:start] == word).all(), "written before an array"
-            assert (block[start + n :] == word).all(), "written after an array"
-        self.blocks = []
+
+class Hardware(Guards, runtime.Gpu):
+    """A GPU."""
+
+    def empty(self, shape, dtype):
+        nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+        host, start, word = self.guarded(nbytes, np.dtype(dtype).itemsize)
+        start = _GUARD + (start - _GUARD) % 16  # the device's memory begins at a multiple of 256
+        host[:] = word
+        host[start : start + nbytes] = 0xFF
+        whole = runtime.Gpu.empty(self, host.shape, host.dtype)
+        self._copied(whole.pointer, host.ctypes.data, host.nbytes, 1)
+        self.wait()
+        self.blocks.append((whole, start, nbytes, word))
+        return Buffer(self, shape, dtype, whole.memory, whole.pointer + start)
+
+    def memory(self, block):
+        return self.download(block)
+
+    def launch(self, source, pointers):
+        super().launch(self.resized(source), pointers)
 
 
 class Case(NamedTuple):
@@ -97,7 +147,7 @@ def sources_of(cases: Iterable[Case]) -> list[Source]:
     return list(found.values())
 
 
-def check(cases: Iterable[Case], machine: Guarded | None = None) -> list[Program]:
+def check(cases: Iterable[Case], machine: Any = None) -> list[Program]:
     """That programs compute what the interpreter does; they are compiled together."""
     machine = machine or Guarded()
     cases = list(cases)
@@ -116,7 +166,7 @@ def check(cases: Iterable[Case], machine: Guarded | None = None) -> list[Program
     return made
 
 
-def _agree(c: Case, program: Program, machine: Guarded, want: list[np.ndarray]) -> None:
+def _agree(c: Case, program: Program, machine: Guards, want: list[np.ndarray]) -> None:
     first: list[np.ndarray] = []
     for order, shift in [*((o, False) for o in ORDERS), (0, True)]:
         machine.order, machine.shift = order, shift

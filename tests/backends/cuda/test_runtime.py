@@ -14,7 +14,7 @@ from fx.core import backend as backends
 from fx.core.remote import DeviceArray
 from tests.backends.agreement import all_same, raw
 from tests.backends.cuda.fake_cupy import ROOM, Cupy, compiled
-from tests.backends.cuda.harness import needs_compiler
+from tests.backends.cuda.harness import Hardware, case, check, needs_compiler
 from tests.backends.cuda.training import STEPS
 
 
@@ -84,6 +84,18 @@ def test_operations_outside_of_programs(gpu):
     y = jnp.sin(x).sum(0) + 1
     assert y.devices() == {gpu}
     np.testing.assert_allclose(y, np.sin(f32(3, 4)).sum(0) + 1, rtol=1e-5)
+
+
+@needs_compiler
+def test_the_harness_of_hardware_finds_what_is_wrong(gpu):
+    """What will run on a GPU, on the stand-in."""
+    program = [case("rows", lambda x: fx.nn.softmax(x) + 1, (f32(3, 33),))]
+    check(program, Hardware())
+    with pytest.MonkeyPatch.context() as patch:
+        right = runtime.module
+        patch.setattr(runtime, "module", lambda s: right(s).replace("e < 33", "e < 34"))
+        with pytest.raises(AssertionError, match="rows"):
+            check(program, Hardware())
 
 
 @needs_compiler
