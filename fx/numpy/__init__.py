@@ -3,7 +3,8 @@
     import fx.numpy as jnp
 
 Arrays are immutable: what NumPy does in place is `x.at[i].set(y)` here. `jnp.linalg` and `jnp.fft`
-are imported when they are first used.
+are imported when they are first used. It is a namespace of the Python array API, version 2024.12:
+https://data-apis.org/array-api/2024.12/
 """
 
 import importlib as _importlib
