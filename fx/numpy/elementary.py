@@ -287,8 +287,10 @@ def _hypot(x: Any, y: Any) -> Any:
     flat = P.eq(large, lit(large, 0))
     ratio = P.div(small, select(flat, lit(large, 1), large))
     size = P.mul(large, P.sqrt(P.add(lit(ratio, 1), P.mul(ratio, ratio))))
-    infinite = P.eq(large, lit(large, math.inf))
-    return select(flat, large, select(infinite, large, size))
+    size = select(flat, large, size)
+    for leg in (x, y):  # an infinite one counts for more than NaN
+        size = select(P.eq(leg, lit(leg, math.inf)), leg, size)
+    return size
 
 
 hypot = _floats(

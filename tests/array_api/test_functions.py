@@ -16,7 +16,7 @@ strict = pytest.importorskip("array_api_strict")
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-@settings(max_examples=10)
+@settings(max_examples=settings().max_examples // 5)
 @given(data=st.data())
 def test_function(row, data):
     check(row, strict, data.draw(row.args, label="args"))

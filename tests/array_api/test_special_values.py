@@ -50,6 +50,18 @@ REAL = [
     ("remainder", -2.0, -inf, -2.0),
     ("remainder", inf, 2.0, nan),
     ("remainder", 2.0, 0.0, nan),
+    # What an infinity decides alone, also beside NaN.
+    ("hypot", inf, nan, inf),
+    ("hypot", nan, -inf, inf),
+    ("hypot", inf, -inf, inf),
+    ("hypot", nan, 0.0, nan),
+    ("hypot", 0.0, -0.0, 0.0),
+    ("logaddexp", inf, nan, nan),
+    ("pow", 1.0, nan, 1.0),
+    ("pow", nan, 0.0, 1.0),
+    ("pow", -inf, -3.0, -0.0),
+    ("atan2", -0.0, -0.0, -np.pi),
+    ("copysign", nan, -1.0, nan),
 ]
 COMPLEX = [
     ("expm1", complex(-0.0, 0.0), complex(0.0, 0.0)),
