@@ -175,6 +175,7 @@ def checked(function: F) -> F:
 # What Python and NumPy raise when an option of the wrong type goes astray.
 _NO_OPTIONS: Any = types.MappingProxyType({})
 _ASTRAY = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+_VAGUE = "the truth of an array"  # what an option that is an array says to an `if` inside
 _TOO_LARGE = (
     "Maximum allowed",
     "array is too big",
@@ -194,10 +195,11 @@ def reraise(
     left came out of Python or NumPy: there is no memory, or an argument is not what its annotation
     says. If neither is the case, the error stays as it is.
     """
-    better = None if isinstance(error, FxError) else _explained(error, function, args, kwargs)
+    clear = isinstance(error, FxError) and not str(error).startswith(_VAGUE)
+    better = None if clear else _explained(error, function, args, kwargs)
     if better is None:
         raise error
-    raise better.with_traceback(error.__traceback__)
+    raise better.with_traceback(error.__traceback__ if _FULL else None)
 
 
 def _is_library(filename: str) -> bool:

@@ -23,6 +23,7 @@ from fx.errors import (
     FxValueError,
     MissingRuleError,
     NonConcreteBooleanIndexError,
+    OutOfMemoryError,
     ShapeError,
     TracerArrayConversionError,
     TracerBoolConversionError,
@@ -48,6 +49,12 @@ def branches(x, flag):
     if y > 0:
         return x
     return flag
+
+
+def endless():
+    items = []
+    items.append(items)
+    return items
 
 
 leaked = []
@@ -285,6 +292,42 @@ CASES = [
     ("seed of text", lambda: fx.random.key("seed"), FxTypeError, ["key", "str"]),
     ("shape of floats", lambda: fx.random.normal(KEY, (2.5,)), FxTypeError, ["2.5"]),
     # ------------------------------------------------------------------ options
+    (
+        "an option of another type",
+        lambda: jnp.var(V, ddof="one"),
+        FxTypeError,
+        ["var", "ddof must be an integer", "str 'one'"],
+    ),
+    (
+        "two of them",
+        lambda: jnp.unwrap(V, "a", axis=V),
+        FxTypeError,
+        ["unwrap", "discont must be", "axis must be"],
+    ),
+    ("a flag of arrays", lambda: jnp.sort(V, stable=V), FxTypeError, ["sort", "stable", "bool"]),
+    ("no function", lambda: jnp.vectorize(3), FxTypeError, ["vectorize", "pyfunc", "function"]),
+    ("a learning rate", lambda: fx.optim.sgd("0.1"), FxTypeError, ["sgd", "learning_rate", "str"]),
+    ("a layer's size", lambda: fx.nn.Dense("3"), FxTypeError, ["Dense", "features", "integer"]),
+    (
+        "no such memory",
+        lambda: jnp.ones((1 << 40, 1 << 40)),
+        OutOfMemoryError,
+        ["ones", "memory"],
+    ),
+    ("records", lambda: jnp.sin(np.zeros(2, [("a", "f4")])), FxTypeError, ["sin", "field"]),
+    ("in itself", lambda: jnp.asarray(endless()), FxValueError, ["asarray", "nested"]),
+    (
+        "rank of mapped matrices",
+        lambda: fx.vmap(lax.linalg.lu)(X),
+        ShapeError,
+        ["lu", "matrices", "f32[3]"],
+    ),
+    (
+        "rank of mapped transforms",
+        lambda: fx.vmap(lambda x: lax.fft(x * 1j, "fft", (2, 3)))(X),
+        ShapeError,
+        ["fft", "lengths"],
+    ),
     (
         "config",
         lambda: fx.config.update("debug_nan", True),

@@ -16,7 +16,7 @@ from fx import dtypes
 from fx.core import dlpack
 from fx.core.avals import ShapedArray, interned
 from fx.core.deleted import Deleted, deleted, type_of
-from fx.errors import FxOverflowError, FxTypeError, public
+from fx.errors import FxError, FxOverflowError, FxTypeError, public
 from fx.signatures import declare, text_of
 
 if TYPE_CHECKING:
@@ -307,7 +307,7 @@ def to_array(x: Any, operation: str = "this operation") -> Array:
             "cannot keep. Use x.filled(value), or pass x.data and x.mask."
         )
     if hasattr(x, "__array__") and not isinstance(x, type):
-        return to_array(np.asarray(x), operation)
+        return to_array(as_ndarray(x, operation), operation)
     raise FxTypeError(_no_array(x, kind.__name__, operation))
 
 
@@ -337,10 +337,52 @@ def _native(x: np.ndarray, operation: str) -> np.ndarray:
 
 
 def _no_array(x: Any, got: str, operation: str) -> str:
-    return (
-        f"{operation} expects arrays or numbers, got {got} ({text_of(x)}). Lists and tuples are "
-        "not converted implicitly: use fx.numpy.asarray(...)."
-    )
+    return f"{operation} expects arrays or numbers, got {got} ({text_of(x)}). {hint_on(x)}"
+
+
+def hint_on(x: Any) -> str:
+    """How to make an array of what is none yet."""
+    dtype = getattr(x, "dtype", None)
+    kind = getattr(dtype, "kind", "")
+    if isinstance(x, np.ndarray) and kind in _HINTS:
+        return _HINTS["record" if getattr(dtype, "names", None) else kind]
+    if hasattr(x, "__cuda_array_interface__"):
+        return _ON_GPU
+    if hasattr(x, "toarray"):
+        return "Make a sparse matrix dense with x.toarray()."
+    return "Lists and tuples are not converted implicitly: use fx.numpy.asarray(...)."
+
+
+_ON_GPU = (
+    "It is in the memory of a GPU: copy it first, with x.get() of CuPy, x.cpu() of PyTorch or "
+    "x.copy_to_host() of Numba."
+)
+# By the kind of NumPy's dtype.
+_HINTS = {
+    "O": "Convert objects with x.astype(float); of a pandas column with missing values, use "
+    "x.to_numpy(dtype=float, na_value=numpy.nan), or x.fillna(...) first.",
+    "M": "Make dates numbers first, e.g. with x.astype('int64').",
+    "m": "Make durations numbers first, e.g. with x / numpy.timedelta64(1, 's').",
+    "U": "Text is no number: encode it, e.g. with numpy.unique(x, return_inverse=True).",
+    "S": "Text is no number: encode it, e.g. with numpy.unique(x, return_inverse=True).",
+    "f": "Convert it to a dtype that fx has, e.g. with x.astype('float64').",
+    "c": "Convert it to a dtype that fx has, e.g. with x.astype('complex128').",
+    "V": "If these are numbers of a dtype that NumPy does not know, say which with x.view(dtype).",
+    "record": "Take one field of the records, e.g. x['name'].",
+}
+
+
+def as_ndarray(x: Any, operation: str) -> np.ndarray:
+    """What another library's array gives NumPy, or its refusal (of a gradient, of a device)."""
+    try:
+        return np.asarray(x)
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        if isinstance(error, FxError):
+            raise
+        hint = f" {_ON_GPU}" if hasattr(x, "__cuda_array_interface__") else ""
+        raise FxTypeError(
+            f"{operation}: {type(x).__name__} gives NumPy no array: {error}{hint}"
+        ) from None
 
 
 def aval_of(x: Any) -> ShapedArray:

@@ -82,6 +82,13 @@ def exported(data: Any, **options: Any) -> Any:
     Raises:
         BufferError: the dtype has no place in the protocol, or the consumer's wish cannot be met.
     """
+    if dtypes.is_key(data.dtype):
+        raise FxBufferError(
+            "DLPack has no random keys. Give fx.random.key_data(key) and, back, wrap_key_data."
+        )
+    if options.get("max_version") is None and options.get("copy") is not False:
+        # An old consumer cannot be told that it may not write.
+        data = data if data.flags.writeable else data.copy()
     code = _CODES.get(data.dtype)
     if code is None:
         return data.__dlpack__(**options)
@@ -121,7 +128,10 @@ def imported(array: Any) -> np.ndarray:
             owner does not give it away.
     """
     kind = type(array).__name__
-    place = getattr(array, "__dlpack_device__", lambda: (_CPU, 0))()
+    try:
+        place = getattr(array, "__dlpack_device__", lambda: (_CPU, 0))()
+    except (ValueError, RuntimeError, BufferError) as error:
+        raise FxBufferError(f"a {kind} cannot be taken over by DLPack: {error}") from None
     if place[0] not in _ON_CPU:
         raise FxBufferError(
             f"a {kind} on a device of type {int(place[0])} (DLPack's number; 2 is CUDA) is not in "

@@ -14,7 +14,7 @@ from typing import Any
 from fx.core.array import aval_of, is_arraylike
 from fx.core.avals import ShapedArray, ShapeDtypeStruct
 from fx.dtypes import default_float, is_inexact, promote_types
-from fx.errors import FxTypeError, FxValueError, ShapeError
+from fx.errors import FxTypeError, FxValueError, ShapeError, public
 from fx.pytree import register_static
 from fx.signatures import mismatches, shown
 
@@ -51,6 +51,7 @@ class Layer(abc.ABC):
         super().__init_subclass__(**kwargs)
         register_static(cls)
 
+    @public
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         # The types of the fields, for the layers here: those of others may mean something else.
         if cls.__module__.startswith("fx.") and (wrong := mismatches(cls, args, kwargs)):

@@ -275,6 +275,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "devices": lambda self: placing.sharding(self).device_set,
     "addressable_data": _addressable_data,
     "__array_namespace__": _array_namespace,
+    "__bytes__": lambda self: _tobytes(self),
     "__iter__": _iterate,
 }
 _PROPERTIES: dict[str, Callable[[Any], Any]] = {

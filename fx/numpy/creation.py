@@ -10,11 +10,11 @@ import numpy as np
 
 from fx import dtypes
 from fx.config import detours
-from fx.core.array import Array, is_arraylike, scalar, to_array
+from fx.core.array import Array, hint_on, is_arraylike, scalar, to_array
 from fx.core.dlpack import imported
 from fx.core.primitive import P, lit
 from fx.core.trace import Tracer, state
-from fx.errors import FxOverflowError, FxTypeError, FxValueError, public
+from fx.errors import FxBufferError, FxOverflowError, FxTypeError, FxValueError, public
 from fx.numpy.placing import beside, on_device
 from fx.numpy.promotion import (
     PYTHON_NUMBERS,
@@ -174,10 +174,13 @@ def make_array(x: Any, dtype: np.dtype | None, name: str) -> Array:
         x = _from_protocol(x, name)
     try:
         out = to_array(x, name)
-    except TypeError:
+    except TypeError as error:
         if isinstance(x, np.ndarray) or not hasattr(x, "__dlpack__"):
             raise
-        out = to_array(_from_protocol(x, name), name)  # a dtype of which NumPy has no array
+        try:
+            out = to_array(_from_protocol(x, name), name)  # a dtype of which NumPy has no array
+        except FxBufferError:
+            raise error from None
     return out if dtype is None else convert(out, dtype)
 
 
@@ -206,6 +209,8 @@ def _from_protocol(x: Any, name: str) -> Any:
         return np.asarray(memoryview(x))
     except TypeError:
         pass
+    if hasattr(x, "__array_interface__") and not isinstance(x, type):  # PIL's images
+        return np.asarray(x)
     sequence = hasattr(x, "__len__") and hasattr(x, "__getitem__")  # range and others
     if sequence and not isinstance(x, (type, np.dtype, Mapping)):
         return np.asarray(make_array(list(x), None, name))
@@ -214,6 +219,8 @@ def _from_protocol(x: Any, name: str) -> Any:
         hint = " Convert it with list(...) first."
     elif isinstance(x, Mapping):
         hint = " Convert its values, e.g. with fx.tree.map(fx.numpy.asarray, x)."
+    elif hasattr(x, "__cuda_array_interface__") or hasattr(x, "toarray"):
+        hint = f" {hint_on(x)}"
     raise FxTypeError(f"{name} expects numbers or nested sequences of them, got {shown(x)}.{hint}")
 
 

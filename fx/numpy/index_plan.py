@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fx.core.array import Array, scalar
+from fx.core.array import Array, as_ndarray, scalar
 from fx.core.primitive import P, lit
 from fx.core.trace import Tracer
 from fx.errors import (
@@ -206,11 +206,11 @@ def _classified(name: str, x: Any) -> Any:
     if isinstance(x, Array):
         x = x._data
     elif not isinstance(x, (np.ndarray, np.generic)):
-        if hasattr(x, "__index__") and not isinstance(x, type):
-            return operator.index(x)
-        if not hasattr(x, "__array__"):
+        if isinstance(x, type) or not (hasattr(x, "__array__") or hasattr(x, "__index__")):
             raise _not_an_index(name, x)
-        x = np.asarray(x)
+        if not hasattr(x, "__array__"):
+            return operator.index(x)
+        x = as_ndarray(x, name)
     if x.dtype.kind not in "iub":
         raise _not_an_index(name, x)
     if x.ndim:
