@@ -135,7 +135,7 @@ NAMED: dict[str, list[Any]] = {
     "a": [V, M, 3], "b": [V, M], "c": [V], "r": [None], "v": [V, M], "m": [M, V],
     "A": [M], "E": [M],
     "kind": [None, "float"], "filter_shape": [(2, 2)], "rng": [KEY], "ty": [
-        fx.ShapedArray((3,), np.dtype("float32"))], "ref": [fx.new_ref(V)], "nin": [1], "nout": [1],
+        fx.ShapedArray((3,), np.dtype("float32"))], "nin": [1], "nout": [1],
     "c_and_lower": [(M, True)], "lu_and_piv": [(M, N)], "mask": [True], "ndim": [2],
     "transition_steps": [3], "decay_steps": [3], "schedules": [[anything, anything]],
     "transforms": [{"a": fx.optim.sgd(0.1)}], "param_labels": ["a"],
