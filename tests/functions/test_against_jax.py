@@ -22,6 +22,15 @@ ROWS = [r for r in TABLE if r.jax and r.jit and r.differentiable]
 CHUNK = 60
 # Eigenvectors and the like are compared in tests/numpy/test_linalg.py, up to their phase.
 FREE = {"numpy.linalg.qr", "scipy.linalg.qr", "lax.linalg.qr", "numpy.linalg.svd"}
+# Functions of which JAX has no gradient, or raises in it.
+WITHOUT = {
+    "scipy.linalg.polar",
+    "lax.linalg.cholesky_update",
+    "lax.linalg.symmetric_product",
+    "lax.scatter_mul",
+    "lax.scatter_apply",
+    *(f"scipy.stats.gumbel_{side}.{f}" for side in "lr" for f in ("logpdf", "pdf", "ppf")),
+}
 # Without these passes XLA compiles in half the time.
 _FAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
@@ -81,8 +90,9 @@ def expected(chunk: int) -> list[Any]:
 def test_value_and_gradient(number):
     r = ROWS[number]
     want = expected(number // CHUNK)[number % CHUNK]
+    assert isinstance(want, Exception) == (r.name in WITHOUT), want
     if isinstance(want, Exception):
-        raise want
+        return
     args = [fx.numpy.asarray(x) for x in arguments(r)]
     got = value_and_gradient(r, fx, "fx")(*args)
     for kind, xs, ys in zip(("value", "gradient"), got, want, strict=True):
