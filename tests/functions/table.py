@@ -53,6 +53,7 @@ def _exempt(reason: str, module: str, names: str) -> None:
 
 _exempt(_TYPES, "numpy", "can_cast finfo iinfo isdtype issubdtype promote_types result_type")
 _exempt(_TYPES, "lax", "dtype")
+_exempt("describes the namespace: the tests of the array API", "numpy", "__array_namespace_info__")
 _exempt(_FILES, "numpy", "array_repr array_str fromfile load save savez")
 _exempt(_FILES, "numpy", "get_printoptions set_printoptions printoptions")
 _exempt("takes arrays of other libraries: tests/core/test_array_interface.py", "numpy",
