@@ -58,7 +58,7 @@ def random_like(x: Any, seed: int) -> Array:
 
 def numbers(x: Any) -> np.ndarray:
     """An array as float64 or complex128 (others as they are), for comparison."""
-    data = np.asarray(x._data if isinstance(x, Array) else x)
+    data = np.asarray(x._data if type(x) is Array else x)
     if not dtypes.is_inexact(data.dtype):
         return data
     return data.astype(np.complex128 if data.dtype.kind == "c" else np.float64)

@@ -125,6 +125,8 @@ class JitFunction:
                 described.trace_ms = (time.perf_counter() - start) * 1e3
                 if any(type(c) is Tracer for c in jaxpr.consts):
                     return tree_unflatten(out_tree, self._bind(jaxpr, leaves))
+                if where is None and are_remote(jaxpr.consts):
+                    where = backend_of(f"jit of {self._name}", [*leaves, *jaxpr.consts])
                 donated = self._donated(names_args)
                 entry = self._cache[key] = Entry(
                     tree, jaxpr, out_tree, described, donated, self._name, where

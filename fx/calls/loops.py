@@ -29,7 +29,7 @@ from fx.transforms.stage import name_of
 def _static_int(x: Any) -> int | None:
     """The value of a bound that is known while tracing."""
     if isinstance(x, Array):
-        return None if type(x) is Tracer else int(x._data)
+        return None if type(x) is Tracer else int(x)
     return int(x) if hasattr(x, "__index__") else None
 
 

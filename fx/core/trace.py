@@ -277,6 +277,8 @@ class StagingTrace(Trace):
         else:
             x = to_array(x)
             if not x.shape and x.dtype.kind != "V":
+                if type(x) is not Array:  # a number of another device
+                    x = Array(x._concrete(errors.FxTypeError, "a constant"), x.weak_type)
                 return Literal(x, x.aval)
         var = self.seen.get(id(x))
         if var is None:

@@ -204,7 +204,7 @@ def _classified(name: str, x: Any) -> Any:
             array = Array(np.zeros(array.shape, np.int32))
         return _classified(name, array)
     if isinstance(x, Array):
-        x = x._data
+        x = x._data if type(x) is Array else np.asarray(x)
     elif not isinstance(x, (np.ndarray, np.generic)):
         if isinstance(x, type) or not (hasattr(x, "__array__") or hasattr(x, "__index__")):
             raise _not_an_index(name, x)

@@ -294,4 +294,4 @@ class Comparison(Binary):
 
     def eager(self, args: Sequence[Any], params: dict[str, Any]) -> Any:
         out = super().eager(args, params)
-        return Array(out._data) if out.weak_type else out
+        return type(out)(out._data) if out.weak_type else out

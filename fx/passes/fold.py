@@ -25,7 +25,7 @@ class _Folder(Rewriter):
 
     def __init__(self, jaxpr: Jaxpr):
         super().__init__(jaxpr)
-        self.known = {v for v, c in self.consts.items() if c.size <= LARGEST}
+        self.known = {v for v, c in self.consts.items() if type(c) is Array and c.size <= LARGEST}
         self.values: dict[Var, np.ndarray] = {}
 
     def is_known(self, atom: Atom) -> bool:

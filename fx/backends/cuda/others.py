@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from fx.backends.cuda.source import Code, Source, finished
+from fx.backends.cuda.source import Code, Source, finished, index_type
 from fx.backends.cuda.spellings import fold, memory
 from fx.kernel.prefixes import Prefixes
 from fx.kernel.scatters import Axis, Scatters, count
@@ -14,10 +14,6 @@ from fx.kernel.sorts import Sorts
 THREADS = 256
 _LANES = 32
 _SHORT = 64  # along an axis: below that, a thread goes through it alone
-
-
-def _kind(*sizes: int) -> str:
-    return "i32" if max(sizes) < (1 << 31) - (1 << 26) else "i64"
 
 
 # ------------------------------------------------------------------ prefixes
@@ -31,7 +27,7 @@ def prefixes(p: Prefixes) -> Source:
     """
     if p.inner > 1 or p.count < _SHORT:
         return _each_alone(p)
-    code, kind = Code(), _kind(p.size)
+    code, kind = Code(), index_type(p.size)
     element = memory(p.dtype)
     step = -1 if p.reverse else 1
     code.line(f"__shared__ {element} totals[{THREADS // _LANES}];")
@@ -63,7 +59,7 @@ def prefixes(p: Prefixes) -> Source:
 
 
 def _each_alone(p: Prefixes) -> Source:
-    code, kind = Code(), _kind(p.size)
+    code, kind = Code(), index_type(p.size)
     element = memory(p.dtype)
     lines = p.outer * p.inner
     start, step = ((p.count - 1) * p.inner, -p.inner) if p.reverse else (0, p.inner)
@@ -90,7 +86,7 @@ def scatters(k: Scatters) -> Source:
     reach = k.start + sum(c.last * c.stride for c in k.columns)
     for axis in (*k.free, *k.batch, *k.window):
         reach += axis.size * (abs(axis.target) + abs(axis.update))
-    kind = _kind(*sizes, reach, *(c.offset for c in k.columns))
+    kind = index_type(*sizes, reach, *(c.offset for c in k.columns))
     n, free = len(k.columns), count(k.free)
     head = f"for ({kind} g = blockIdx.x * {THREADS} + threadIdx.x; g < {free}; "
     with code.block(head + f"g += gridDim.x * {THREADS})"):
@@ -146,7 +142,7 @@ def sorts(k: Sorts) -> Source:
     before it, which a binary search tells; equal ones of the run on the left come first.
     """
     code, n = Code(), k.count
-    kind = _kind(2 * k.size)
+    kind = index_type(2 * k.size)
     with code.block(f"for ({kind} g = blockIdx.x; g < {k.rows}; g += gridDim.x)"):
         code.line(f"u64* const first = p1 + g * {2 * n};")
         code.line(f"u64* const second = first + {n};")

@@ -109,13 +109,12 @@ class Program:
         self._lock = threading.Lock()
 
     def __call__(self, args: Sequence[Any]) -> list[Any]:
-        machine = self.machine
         if not self._ready:
             with self._lock:
                 self._prepare()
         values = self.template.copy()
         for slot, arg in zip(self.inputs, args, strict=True):
-            values[slot] = arg if isinstance(arg, Buffer) else machine.upload(arg)
+            values[slot] = self._sent(arg)
         token = fp_enter()
         try:
             for step, dying in zip(self._steps, self.dying, strict=True):
@@ -126,13 +125,16 @@ class Program:
             fp_exit(token)
         return [values[s] for s in self.results]
 
+    def _sent(self, x: Any) -> Buffer:
+        """An array in the machine's memory."""
+        return x if isinstance(x, Buffer) else self.machine.upload(x)
+
     def _prepare(self) -> None:
         """Compile the kernels and send the constants, the first time."""
         if not self._ready:
-            machine = self.machine
-            machine.prepare(self.sources)
+            self.machine.prepare(self.sources)
             values: list[Any] = self.template
-            self.template = [x if x is None else machine.upload(x) for x in values]
+            self.template = [x if x is None else self._sent(x) for x in values]
             self._ready = True
 
     def _step(self, step: Any, reads: list[int], makes: list[int]) -> Callable[[list[Any]], None]:

@@ -24,6 +24,7 @@ _THREADS = 256
 _LANES = 32
 _EACH = 4  # elements for which a row gets one more thread, up to a warp
 _HELD = 16  # elements of a row that a thread may hold
+_MEETING = 16  # folds by columns that meet at a time, in 2 KiB of shared memory each
 _WORDS = 64  # registers in which it holds values of them
 
 
@@ -355,10 +356,9 @@ class _Columns(_Folding):
         across = min(_LANES, 1 << (k.rows - 1).bit_length())
         lines = _THREADS // across
         tiles = -(-k.rows // across)
-        names = {}
-        for s in folds:
-            names[s.id] = code.name("meet")
-            code.line(f"__shared__ {memory(s.dtype)} {names[s.id]}[{_THREADS}];")
+        groups = _grouped(folds)
+        for i in range(max(map(len, groups))):
+            code.line(f"__shared__ f64 meet{i}[{_THREADS}];")
         code.line(f"const i32 x = threadIdx.x % {across}, y = threadIdx.x / {across};")
         head = f"for ({self.kind} g = blockIdx.x; g < {tiles * k.chunks}; g += gridDim.x)"
         with code.block(head):
@@ -382,19 +382,34 @@ class _Columns(_Folding):
                         for s in folds:
                             total, value = totals[s.id], self.operand(s.args[0])
                             code.line(f"{total} = {fold(s.op, total, value, s.dtype)};")
-            for s in folds:
-                code.line(f"{names[s.id]}[threadIdx.x] = {stored(totals[s.id], s.dtype)};")
-            code.barrier()
-            with code.block("if (y == 0 && live)"):
-                for d in self.folded:
-                    self.index[d] = "0"
-                for s in folds:
-                    total = totals[s.id]
-                    with code.block(f"for (i32 n = 1; n < {lines}; n++)"):
-                        other = loaded(f"{names[s.id]}[n * {across} + x]", s.dtype)
-                        code.line(f"{total} = {fold(s.op, total, other, s.dtype)};")
-                    if s.id in k.stores:
-                        self.store_row(s, total)
-            code.barrier()
+            for d in self.folded:
+                self.index[d] = "0"
+            for group in groups:
+                self.meet(group, totals, across, lines)
         work = tiles * k.chunks
         return finished(code, k.arrays, len(k.stores), work, _THREADS, barriers=True)
+
+    def meet(self, folds: Sequence[Step], totals: dict[int, str], across: int, lines: int) -> None:
+        """Fold what the lines of a block have, and store it."""
+        code = self.code
+
+        def shared(i: int, s: Step, place: str) -> str:
+            return f"reinterpret_cast<{memory(s.dtype)}*>(meet{i})[{place}]"
+
+        for i, s in enumerate(folds):
+            code.line(f"{shared(i, s, 'threadIdx.x')} = {stored(totals[s.id], s.dtype)};")
+        code.barrier()
+        with code.block("if (y == 0 && live)"):
+            for i, s in enumerate(folds):
+                total = totals[s.id]
+                with code.block(f"for (i32 n = 1; n < {lines}; n++)"):
+                    other = loaded(shared(i, s, f"n * {across} + x"), s.dtype)
+                    code.line(f"{total} = {fold(s.op, total, other, s.dtype)};")
+                if s.id in self.k.stores:
+                    self.store_row(s, total)
+        code.barrier()
+
+
+def _grouped(folds: Sequence[Step]) -> list[Sequence[Step]]:
+    """Folds that meet at a time: as many as shared memory has room for."""
+    return [folds[i : i + _MEETING] for i in range(0, len(folds), _MEETING)]

@@ -11,6 +11,8 @@ import numpy as np
 
 from fx.backends.cuda.spellings import memory
 
+# What an index of 32 bits may reach, with a stride of the grid beyond it.
+NARROW = (1 << 31) - (1 << 26)
 MOST_BLOCKS = 2048  # of a launch: several for each multiprocessor, each of which takes more work
 
 
@@ -44,6 +46,11 @@ class Source(NamedTuple):
             text=self.text.replace(" __restrict__", "").replace(self.name, f"{self.name}_shared"),
             plain=plain and (lambda: plain().shared()),
         )
+
+
+def index_type(*reached: int) -> str:
+    """The type of indices that reach so far."""
+    return "i32" if max(reached) < NARROW else "i64"
 
 
 class Code:

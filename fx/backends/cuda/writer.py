@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from fx.backends.cuda.source import Code
+from fx.backends.cuda.source import Code, index_type
 from fx.backends.cuda.spellings import apply, convert, literal, loaded, memory, register, stored
 from fx.kernel.loops import Affine, Index, Kernel, Load, Number, Ref, Step
 from fx.kernel.vocabulary import PLACED
 
 I64 = np.dtype(np.int64)
-_NARROW = (1 << 31) - (1 << 26)  # what an index may reach, with a stride of the grid beyond it
 _WIDEST = 16  # bytes of an access
 _MOST_LANES = 8
 
@@ -36,7 +35,7 @@ class Writer:
         self.last = len(kernel.sizes) - 1
         self.steps = {s.id: s for s in kernel.steps}
         self.index: list[str] = ["0"] * len(kernel.sizes)
-        self.kind = "i32" if _reach(kernel) < _NARROW else "i64"
+        self.kind = index_type(_reach(kernel))
         self.width = 1
         self.rows: dict[int, str] = {}
         self.known: dict[Load, str] = {}

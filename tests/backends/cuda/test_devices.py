@@ -86,6 +86,10 @@ OPERATIONS = {
     "jit": fx.jit(lambda x: jnp.tanh(x) + 1),
     "scan": lambda x: lax.scan(lambda c, r: (c + r, c), jnp.zeros(4, "float32"), x)[0],
     "cond": lambda x: lax.cond(True, lambda x: x + 1, lambda x: x - 1, x),
+    "mask": lambda x: x[x > 2],
+    "closure": lambda x: fx.jit(lambda y: x * y + x[1, 1])(np.float32(2)),
+    "hessian": lambda x: fx.hessian(lambda y: (x[0] * y**3).sum())(x[0]),
+    "loop": lambda x: lax.fori_loop(0, x[0, 3].astype("int32"), lambda i, v: v + i, x),
     "python": lambda x: x * 2 if float(x[1, 1]) > 3 else x,
 }
 

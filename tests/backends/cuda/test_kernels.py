@@ -5,6 +5,7 @@ import numpy as np
 import fx
 import fx.numpy as jnp
 from fx import lax
+from fx.backends.cuda import source
 from tests.backends.cuda.harness import case, check, needs_compiler, sources_of
 
 pytestmark = needs_compiler
@@ -200,6 +201,30 @@ def test_loops_and_branches():
             ),
         ]
     )
+
+
+def test_many_folds_at_once():
+    """More than meet in shared memory at a time."""
+    x = f32(50, 37).astype(float)
+    f = lambda axis: lambda x: [(x * i).sum(axis) for i in range(20)]
+    check([case(f"axis {axis}", f(axis), (x,)) for axis in (0, 1)])
+
+
+def test_indices_of_64_bits(monkeypatch):
+    """What arrays of more than 2**31 elements need, on small ones."""
+    monkeypatch.setattr(source, "NARROW", 1)
+    conv = lambda x, w: lax.conv(x, w, (1, 1), "SAME")
+    cases = [
+        case("map", lambda x: jnp.tanh(x).T + 1, (f32(33, 40),)),
+        case("rows", fx.nn.softmax, (f32(3, 700),)),
+        case("columns", lambda x: x.sum(0), (f32(70, 37),)),
+        case("product", lambda x: x @ x.T, (f32(20, 37),)),
+        case("conv", conv, (f32(1, 3, 9, 9), f32(4, 3, 3, 3))),
+        case("places", lambda x, i: x.at[i].add(x[i] * 2), (f32(9, 4), np.array([1, 3, 3]))),
+        case("sort", lambda x: (jnp.sort(x), jnp.cumsum(x, 1)), (f32(2, 300),)),
+    ]
+    assert all("i64 " in s.text and "(i32 g" not in s.text for s in sources_of(cases))
+    check(cases)
 
 
 def test_equal_kernels_are_one():
