@@ -294,7 +294,10 @@ def test_weak_scalars_take_the_width_of_arrays():
         assert dtypes.result_type(np.ones(3, name), 2) == name
     assert dtypes.result_type(np.ones(3, "int8"), 1.5) == np.float32
     assert dtypes.result_type(np.ones(3, "float64"), 1j) == np.complex128
-    assert dtypes.result_type(np.ones(3, "float32"), np.float64(1)) == np.float64
+    assert dtypes.result_type(np.ones(3, "float32"), np.float64(1)) == np.float32
+    assert dtypes.result_type(np.ones(3, "bfloat16"), np.complex128(1)) == np.complex64
+    assert dtypes.result_type(np.ones(3, "int8"), np.float64(1)) == np.float64
+    assert dtypes.result_type(np.ones(3, "float32"), np.array(1.0)) == np.float64
     assert join(1, 2.0) == (np.float32, True)
     assert join(True) == (np.bool_, False)
     assert dtypes.result_type(None, np.int8) == np.float32
@@ -318,7 +321,7 @@ def test_subclasses_of_python_scalars_are_weak():
 
     assert join(Level.LOW, np.ones(1, np.int8)) == (np.int8, False)
     assert join(Real(2)) == (np.float32, True)
-    assert join(np.float64(2)) == (np.float64, False)
+    assert join(np.float64(2)) == (np.float64, True)
 
 
 def test_keys_and_float0_take_no_part_in_arithmetic():

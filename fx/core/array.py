@@ -276,7 +276,8 @@ def scalar(value: Any, dtype: np.dtype, weak_type: bool = False) -> Array:
 
 
 def to_array(x: Any, operation: str = "this operation") -> Array:
-    """Any array-like leaf as an Array; Python scalars become weakly typed.
+    """Any array-like leaf as an Array; Python scalars become weakly typed, and so do np.float64
+    and np.complex128, which are subclasses of them: `x / np.sqrt(8)` has the dtype of x.
 
     A writeable ndarray is copied, so that later changes to it cannot reach an immutable Array.
     """
@@ -293,9 +294,9 @@ def to_array(x: Any, operation: str = "this operation") -> Array:
         return Array(np.asarray(x, dtypes.default_float()), True)
     if kind is complex:
         return Array(np.asarray(x, dtypes.default_complex()), True)
-    if isinstance(x, np.generic):
-        return Array(_native(np.asarray(x), operation))
-    if isinstance(x, (int, float, complex)):  # subclasses: IntEnum, np.float64 is caught above
+    if isinstance(x, np.generic):  # np.float64 and np.complex128 are Python's numbers as well
+        return Array(_native(np.asarray(x), operation), isinstance(x, (float, complex)))
+    if isinstance(x, (int, float, complex)):  # subclasses such as IntEnum
         base: Any = next(t for t in (bool, int, float, complex) if isinstance(x, t))
         return to_array(base(x), operation)
     convert = getattr(x, "__fx_array__", None) or getattr(x, "__jax_array__", None)

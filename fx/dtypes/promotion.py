@@ -146,14 +146,15 @@ def _join(a: np.dtype, a_weak: bool, b: np.dtype, b_weak: bool) -> Any:
 def dtype_and_weak(x: Any) -> tuple[np.dtype, bool]:
     """(dtype, weak_type) of an array, a scalar or a dtype-like value.
 
-    Python scalars and the types int, float and complex are weak; values with a true attribute
-    `weak_type` are; NumPy scalars and arrays are not.
+    Python scalars and the types int, float and complex are weak, and values with a true attribute
+    `weak_type`. NumPy scalars and arrays are not, but for np.float64 and np.complex128, which are
+    Python floats and complex numbers: they keep their width alone, and give way to narrower arrays.
 
     Raises:
       FxTypeError: `x` has no dtype.
 
     >>> dtype_and_weak(1.5), dtype_and_weak(np.float64(1.5))
-    ((dtype('float32'), True), (dtype('float64'), False))
+    ((dtype('float32'), True), (dtype('float64'), True))
     """
     kind = type(x)
     default = PYTHON_SCALARS.get(kind)
@@ -166,7 +167,7 @@ def dtype_and_weak(x: Any) -> tuple[np.dtype, bool]:
     if x is None:
         return default_float(), False
     if isinstance(x, (np.generic, np.dtype, str, type)):
-        return canonicalize(x), False
+        return canonicalize(x), isinstance(x, (float, complex))
     if isinstance(getattr(x, "dtype", None), np.dtype):
         return canonicalize(x.dtype), bool(getattr(x, "weak_type", False))
     for python_type in (int, float, complex):  # IntEnum and other subclasses

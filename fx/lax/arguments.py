@@ -26,7 +26,8 @@ from fx.signatures import shown
 
 ArrayLike = Any
 
-_NUMBERS = (bool, int, float, complex)
+# Python's numbers; two of NumPy's scalars are subclasses of them.
+_NUMBERS = (bool, int, float, complex, np.float64, np.complex128)
 # Which kinds of dtype hold a Python number of a type without loss of its kind.
 _HOLDS = {bool: "biufc", int: "iufc", float: "fc", complex: "c"}
 
@@ -59,6 +60,7 @@ def operands(name: str, *args: Any) -> list[Array]:
 
 def number(name: str, value: Any, dtype: np.dtype) -> Array:
     """A Python number as a rank-0 array of a dtype that can hold its kind."""
+    value = value.item() if isinstance(value, np.generic) else value
     if dtypes.is_key(dtype) or _kind(dtype) not in _HOLDS[type(value)]:
         raise FxTypeError(
             f"{name} got the Python {type(value).__name__} {value!r} beside an array of dtype "
@@ -75,7 +77,7 @@ def number(name: str, value: Any, dtype: np.dtype) -> Array:
 
 def scalar_beside(name: str, value: Any, x: Array) -> Array:
     """A Python number in the dtype of `x`; anything else as an array."""
-    if isinstance(value, (bool, int, float, complex)) and not isinstance(value, np.generic):
+    if isinstance(value, (bool, int, float, complex)):
         return number(name, value, x.dtype)
     return to_array(value, name)
 

@@ -219,7 +219,7 @@ def _initial_values(init_values: Any, tree: Any, leaves: Sequence[Any]) -> list[
     out = []
     for init, leaf in zip(inits, leaves, strict=True):
         dtype = to_array(leaf, "lax.reduce").dtype
-        is_number = type(init) in (bool, int, float, complex)
+        is_number = isinstance(init, (bool, int, float, complex))
         value = number("lax.reduce", init, dtype) if is_number else to_array(init, "lax.reduce")
         if value.shape:
             raise ShapeError(f"lax.reduce expects scalar initial values, got {value.aval.short()}.")

@@ -49,7 +49,7 @@ def test_numbers_become_weak_arrays_and_numpy_scalars_strong_ones():
     for value, dtype in [(1, "int32"), (1.5, "float32"), (1j, "complex64")]:
         assert to_array(value).aval == fx.ShapedArray((), np.dtype(dtype), True)
     assert to_array(True).aval == fx.ShapedArray((), np.dtype(bool))
-    assert to_array(np.float64(1.5)).aval == fx.ShapedArray((), np.dtype("float64"))
+    assert to_array(np.float64(1.5)).aval == fx.ShapedArray((), np.dtype("float64"), True)
     with fx.default_dtype("float64"):
         assert to_array(1.5).dtype == np.float64 and to_array(1).dtype == np.int64
 
