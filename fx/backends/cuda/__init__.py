@@ -8,6 +8,7 @@ codegen      kernel -> source: `maps`, `reductions`, `contraction` for loop nest
              rest; `writer` has what loop nests share, `source` text and how it is launched
 spellings    dtypes, constants and operations in C++; `functions` those that are made from tables,
              `prelude.h` what generated text calls
+libraries    which products a library computes
 program      all of that for a jaxpr, on a machine; `memory` has the machine's arrays
 eager        operations outside of programs, as programs of one equation
 simulated    a machine made of g++ and `simulated.h`

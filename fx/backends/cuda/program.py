@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fx.backends.cuda import codegen
+from fx.backends.cuda.libraries import Gemm, call_of
 from fx.backends.cuda.memory import Buffer
 from fx.backends.cuda.source import Source
 from fx.backends.donation import reuse
@@ -21,6 +22,7 @@ from fx.backends.lowering import build_graph
 from fx.backends.plan import Item, Plan, Repeat, Run, Slots
 from fx.core.backend import Device
 from fx.core.ir import Jaxpr
+from fx.kernel.loops import AnyKernel
 from fx.kernel.target import GPU
 from fx.util import fp_enter, fp_exit
 
@@ -33,10 +35,12 @@ class Machine(Protocol):
 
     Attributes:
         device, backend: the device that it is, and the name of the backend that compiles for it.
+        multiplies: whether it has a library for products.
     """
 
     device: Device
     backend: str
+    multiplies: bool
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype) -> Buffer:
         """New memory."""
@@ -56,6 +60,10 @@ class Machine(Protocol):
 
     def launch(self, source: Source, pointers: Sequence[int]) -> None:
         """Run a kernel on arrays at addresses, after what was launched before."""
+        ...
+
+    def multiply(self, gemm: Gemm, pointers: Sequence[int]) -> None:
+        """Compute a product of matrices by a library."""
         ...
 
     def copy(self, to: int, of: int, nbytes: int) -> None:
@@ -82,7 +90,7 @@ class Program:
     that `in_place` names.
 
     Attributes:
-        sources: the kernels in order.
+        sources, calls: the kernels in order, and the products that a library computes.
         todo: the steps; dying: the slots that each leaves empty.
     """
 
@@ -102,8 +110,10 @@ class Program:
         self.todo = plan.todo
         runs = [t.step for t in plan.todo if isinstance(t.step, Run)]
         items = [i for run in runs for i in kernels_of(run.items)]
-        self.sources = [_source(i) for i in items]
-        self._source_of = {id(i): s for i, s in zip(items, self.sources, strict=True)}
+        self._work_of = {id(i): _work(i, machine) for i in items}
+        work = [w for i in items for w in self._work_of[id(i)]]
+        self.sources = [w for w in work if isinstance(w, Source)]
+        self.calls = [w for w in work if isinstance(w, Gemm)]
         self._steps = [self._step(*t) for t in plan.todo]
         self._ready = False
         self._lock = threading.Lock()
@@ -173,7 +183,12 @@ class Program:
     def _items(self, items: Sequence[Item], at: dict[int, int]) -> None:
         for item in items:
             if item.kernel is not None:
-                self._launch(self._source_of[id(item)], [at[s] for s in item.slots])
+                pointers = [at[s] for s in item.slots]
+                for work in self._work_of[id(item)]:
+                    if isinstance(work, Gemm):
+                        self.machine.multiply(work, pointers)
+                    else:
+                        self._launch(work, pointers)
             elif item.loop is not None:
                 self._loop(item.loop, at)
             else:
@@ -221,8 +236,17 @@ def kernels_of(items: Sequence[Item]) -> Iterator[Item]:
             yield from kernels_of(item.inner)
 
 
-def _source(item: Item) -> Source:
-    """The source of a kernel for the arrays that it is given."""
+def _work(item: Item, machine: Machine) -> list[Source | Gemm]:
+    """What computes a kernel: a kernel, or a call of a library and a kernel for what follows."""
     assert item.kernel is not None
-    source = codegen.write(item.kernel)
-    return source if len(set(item.slots)) == len(item.slots) else source.shared()
+    call = call_of(item.kernel) if machine.multiplies else None
+    if call is None:
+        return [_source(item.kernel, item.slots)]
+    gemm, rest = call
+    return [gemm] if rest is None else [gemm, _source(rest, item.slots)]
+
+
+def _source(kernel: AnyKernel, slots: Sequence[int]) -> Source:
+    """The source of a kernel for the arrays that it is given."""
+    source = codegen.write(kernel)
+    return source if len(set(slots)) == len(slots) else source.shared()

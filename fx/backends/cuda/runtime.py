@@ -20,6 +20,7 @@ from fx.backends.cache import disk_cache
 from fx.backends.cuda import nvrtc
 from fx.backends.cuda.codegen import module
 from fx.backends.cuda.doctor import explained
+from fx.backends.cuda.libraries import Gemm
 from fx.backends.cuda.memory import Buffer
 from fx.backends.cuda.source import Source
 from fx.core.backend import Device
@@ -50,6 +51,8 @@ class Gpu:
         with self.cupy.cuda.Device(number):
             self._stream = self.cupy.cuda.Stream(non_blocking=True)
         self._functions: dict[str, Any] = {}
+        self._blas = self._blas_of()
+        self.multiplies = self._blas is not None
         self._making = threading.Lock()
 
     # ------------------------------------------------------------------ memory
@@ -138,6 +141,34 @@ class Gpu:
             self._functions[source.name](
                 (source.blocks, 1, 1), (source.threads, 1, 1), arguments, 0, self._stream
             )
+
+    # ------------------------------------------------------------------ products
+    def _blas_of(self) -> Any:
+        """CuPy's binding of cuBLAS; None where that is not installed, and kernels multiply."""
+        try:
+            return importlib.import_module("cupy_backends.cuda.libs.cublas")
+        except ImportError:
+            return None
+
+    def multiply(self, gemm: Gemm, pointers: Sequence[int]) -> None:
+        """A product by cuBLAS, in full precision, after what was launched before."""
+        blas = self._blas
+        with self.cupy.cuda.Device(self._number):
+            handle = self.cupy.cuda.device.get_cublas_handle()
+            blas.setStream(handle, self._stream.ptr)
+            blas.setPointerMode(handle, blas.CUBLAS_POINTER_MODE_HOST)
+            blas.setMathMode(handle, blas.CUBLAS_DEFAULT_MATH)
+            single = gemm.dtype == np.float32
+            call = blas.sgemmStridedBatched if single else blas.dgemmStridedBatched
+            one, zero = np.ones((), gemm.dtype), np.zeros((), gemm.dtype)
+            a, b, out = (
+                (pointers[x.array] + x.offset * gemm.dtype.itemsize, x.lead, x.apart)
+                for x in (gemm.a, gemm.b, gemm.out)
+            )
+            call(
+                handle, int(gemm.a.turned), int(gemm.b.turned), gemm.m, gemm.n, gemm.k,
+                one.ctypes.data, *a, *b, zero.ctypes.data, *out, gemm.batch,
+            )  # fmt: skip
 
     # ------------------------------------------------------------------ rules
     def rule(self, eqn: Any, operands: Sequence[Buffer]) -> list[Buffer]:

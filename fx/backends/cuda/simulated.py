@@ -22,6 +22,7 @@ import numpy as np
 
 from fx.backends.cache import disk_cache
 from fx.backends.cuda.codegen import module
+from fx.backends.cuda.libraries import Gemm, Matrix
 from fx.backends.cuda.memory import Buffer
 from fx.backends.cuda.source import Source
 from fx.core.backend import Device
@@ -133,6 +134,7 @@ class Simulator:
     """
 
     backend = "simulated_cuda"
+    multiplies = True
 
     def __init__(self, order: int = 0):
         self.device = Device("simulated_gpu", 0)
@@ -166,6 +168,21 @@ class Simulator:
     def launch(self, source: Source, pointers: Sequence[int]) -> None:
         """Run a kernel on arrays at addresses."""
         self._libraries[source.name].launch(source, pointers, self.order)
+
+    def multiply(self, gemm: Gemm, pointers: Sequence[int]) -> None:
+        """A product by NumPy, in the place of cuBLAS."""
+
+        def shown(matrix: Matrix, rows: int, columns: int) -> np.ndarray:
+            place = pointers[matrix.array] + matrix.offset * gemm.dtype.itemsize
+            steps = (matrix.lead, 1) if matrix.turned else (1, matrix.lead)
+            strides = [s * gemm.dtype.itemsize for s in (matrix.apart, *steps)]
+            shape = (gemm.batch, rows, columns)
+            ends = [s * (n - 1) for s, n in zip(strides, shape, strict=True)]
+            memory: Any = (ctypes.c_uint8 * (sum(ends) + gemm.dtype.itemsize)).from_address(place)
+            return np.ndarray(shape, gemm.dtype, memory, 0, strides)
+
+        a, b = shown(gemm.a, gemm.m, gemm.k), shown(gemm.b, gemm.k, gemm.n)
+        shown(gemm.out, gemm.m, gemm.n)[...] = a @ b
 
     def copy(self, to: int, of: int, nbytes: int) -> None:
         """Copy memory of the device."""

@@ -137,6 +137,49 @@ class Module:
         return launch
 
 
+def blas():
+    """cuBLAS: matrices in columns, leading dimensions, strides of batches, scalars of the CPU."""
+    now = types.SimpleNamespace(stream=None)
+
+    def columns(dtype, place, lead, apart, batch, rows, count, turned):
+        shape = (batch, count, rows) if not turned else (batch, rows, count)
+        assert lead >= shape[2], "a leading dimension is shorter than a column"
+        item = dtype.itemsize
+        strides = (apart * item, lead * item, item)
+        size = sum(s * (n - 1) for s, n in zip(strides, shape, strict=True)) + item
+        memory = np.frombuffer((ctypes.c_uint8 * size).from_address(place), np.uint8)
+        x = np.ndarray(shape, dtype, memory, 0, strides)
+        return x if turned else x.transpose(0, 2, 1)
+
+    def gemm(dtype):
+        def call(
+            handle, ta, tb, m, n, k, alpha, a, lda, apart_a, b, ldb, apart_b, beta, c, ldc, apart_c,
+            batch,
+        ):  # fmt: skip
+            assert handle == "handle" and ta in (0, 1) and tb in (0, 1)
+            scalars = [ctypes.string_at(p, dtype.itemsize) for p in (alpha, beta)]
+            assert [float(np.frombuffer(x, dtype)[0]) for x in scalars] == [1, 0]
+
+            def work():
+                x = columns(dtype, a, lda, apart_a, batch, m, k, ta)
+                y = columns(dtype, b, ldb, apart_b, batch, k, n, tb)
+                columns(dtype, c, ldc, apart_c, batch, m, n, 0)[...] = x @ y
+
+            now.stream.work.append(work)
+
+        return call
+
+    return types.SimpleNamespace(
+        CUBLAS_POINTER_MODE_HOST=0,
+        CUBLAS_DEFAULT_MATH=0,
+        setStream=lambda handle, ptr: setattr(now, "stream", STREAMS[ptr]),
+        setPointerMode=lambda handle, mode: None,
+        setMathMode=lambda handle, mode: None,
+        sgemmStridedBatched=gemm(np.dtype(np.float32)),
+        dgemmStridedBatched=gemm(np.dtype(np.float64)),
+    )
+
+
 def compiled(text: str, architecture: str, options: Any = ()) -> nvrtc.Code:
     """Instead of `nvrtc.compile_text`: the text is the code."""
     assert architecture == "sm_90"
@@ -162,6 +205,7 @@ class Cupy(types.ModuleType):
             Device=Device,
             Stream=Stream,
             alloc=alloc,
+            device=types.SimpleNamespace(get_cublas_handle=lambda: "handle"),
             MemoryPointer=MemoryPointer,
             runtime=runtime,
             function=types.SimpleNamespace(Module=Module),

@@ -102,6 +102,12 @@ class Guarded(Guards, simulated.Simulator):
         super().launch(self.resized(source), pointers)
 
 
+class ByKernels(Guarded):
+    """The simulator without a library for products."""
+
+    multiplies = False
+
+
 class Hardware(Guards, runtime.Gpu):
     """A GPU."""
 
@@ -140,10 +146,11 @@ def case(what: str, f: Callable[..., Any], args: Sequence[Any], exact: bool = Fa
 
 
 def sources_of(cases: Iterable[Case]) -> list[Source]:
-    """The kernels of programs, each once."""
+    """The kernels of programs, each once; products both as kernels and as what follows a call."""
     found = {}
     for c in cases:
-        found.update((s.name, s) for s in Program(c.jaxpr, simulated.Simulator()).sources)
+        for machine in (simulated.Simulator(), ByKernels()):
+            found.update((s.name, s) for s in Program(c.jaxpr, machine).sources)
     return list(found.values())
 
 

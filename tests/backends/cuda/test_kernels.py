@@ -6,7 +6,7 @@ import fx
 import fx.numpy as jnp
 from fx import lax
 from fx.backends.cuda import source
-from tests.backends.cuda.harness import case, check, needs_compiler, sources_of
+from tests.backends.cuda.harness import ByKernels, case, check, needs_compiler, sources_of
 
 pytestmark = needs_compiler
 
@@ -109,8 +109,22 @@ def test_products():
             True,
         )
     )
+    a, b, c = f32(130, 140), f32(140, 150, seed=1), f32(4, 130, 140)
+    library = [
+        case("plain", lambda a, b: a @ b, (a, b)),
+        case("followed", lambda a, b: (jnp.maximum(a @ b + b[0], 0), jnp.sin(a @ b)), (a, b)),
+        case("turned", lambda a, b: a.T @ b, (a.T.copy(), b)),
+        case("both turned", lambda a, b: (b.T @ a.T) * 2, (a, b)),
+        case("to columns", lambda a, b: jnp.einsum("ij,jk->ki", a, b) + 1, (a, b)),
+        case("batch", lambda c, b: jnp.tanh(c @ b), (c, np.stack([b] * 4))),
+        case("middle", lambda c, b: jnp.einsum("bij,bjk->ibk", c, b), (c, np.stack([b] * 4))),
+        case("part", lambda a, b: a[10:, 5:] @ b[5:, :140], (a, b)),
+        case("double", lambda a, b: a @ b, (a.astype(float), b.astype(float))),
+    ]
     cases.append(case("deep", lambda a, b: a.T @ b, (f32(5000, 9), f32(5000, 20, seed=1))))
-    check(cases)
+    check(cases, ByKernels())
+    made = check([*cases, *library])
+    assert [len(p.calls) for p in made[len(cases) :]] == [1] * len(library)
 
 
 def test_prefixes_places_and_sorts():

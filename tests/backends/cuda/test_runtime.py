@@ -13,7 +13,7 @@ from fx.backends.cuda import CudaBackend, doctor, nvrtc, runtime
 from fx.core import backend as backends
 from fx.core.remote import DeviceArray
 from tests.backends.agreement import all_same, raw
-from tests.backends.cuda.fake_cupy import ROOM, Cupy, compiled
+from tests.backends.cuda.fake_cupy import ROOM, Cupy, blas, compiled
 from tests.backends.cuda.harness import Hardware, case, check, needs_compiler
 from tests.backends.cuda.training import STEPS
 
@@ -22,10 +22,12 @@ from tests.backends.cuda.training import STEPS
 def gpu(monkeypatch):
     """The device of a machine whose CuPy is the stand-in."""
     monkeypatch.setitem(sys.modules, "cupy", Cupy())
+    monkeypatch.setitem(sys.modules, "cupy_backends.cuda.libs.cublas", blas())
     monkeypatch.setattr(runtime.nvrtc, "library", lambda: object())
     monkeypatch.setattr(runtime.nvrtc, "version", lambda: (13, 0))
     monkeypatch.setattr(runtime.nvrtc, "compile_text", compiled)
     machine = runtime.Gpu()
+    assert machine.multiplies
     monkeypatch.setitem(backends._backends, "cuda", CudaBackend(machine))
     with fx.config.scope(platform="gpu", enable_compilation_cache=False):
         yield machine.device
@@ -47,6 +49,9 @@ PROGRAMS = {
     "map": (lambda x: jnp.tanh(x) * 2 + x[0], (f32(7, 33),)),
     "rows": (lambda x: fx.nn.softmax(x), (f32(7, 2000),)),
     "products": (lambda x: jnp.maximum(x @ x.T, 0), (f32(20, 33),)),
+    "calls": (lambda x: jnp.tanh(x @ x.T), (f32(110, 130),)),
+    "turned calls": (lambda x: (x.T @ x, jnp.einsum("ij,jk->ki", x, x.T) + 1), (f32(130, 110),)),
+    "batches": (lambda x: jnp.einsum("bij,bkj->ibk", x, x), (f32(3, 100, 90),)),
     "rules": (lambda x: jnp.linalg.svd(x * 2)[1] + 1, (f32(5, 4),)),
     "while": (lambda x: lax.while_loop(lambda x: (x > 1e-3).any(), lambda x: x / 2, x), (f32(5),)),
     "switch": (lambda i, x: lax.switch(i, [jnp.sin, jnp.cos], x), (np.int32(1), f32(5))),
