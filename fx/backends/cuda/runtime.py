@@ -24,6 +24,7 @@ from fx.backends.cuda.libraries import Gemm
 from fx.backends.cuda.memory import Buffer
 from fx.backends.cuda.source import Source
 from fx.core.backend import Device
+from fx.core.ir import subjaxprs
 from fx.errors import FxRuntimeError
 
 _TO_DEVICE, _TO_HOST, _ON_DEVICE = 1, 2, 3  # kinds of copies, as CUDA numbers them
@@ -174,6 +175,13 @@ class Gpu:
     def rule(self, eqn: Any, operands: Sequence[Buffer]) -> list[Buffer]:
         """The results of a primitive's own rule, on CuPy's arrays."""
         cupy, primitive = self.cupy, eqn.primitive
+        if subjaxprs(eqn.params):
+            raise FxRuntimeError(
+                f"{primitive.name} cannot run on {self.device}: the program inside has operations "
+                "without a kernel, and runs on CPUs only. Use operations that have one "
+                '(as_text("jaxpr") of it shows them), or move its operands to the CPU: '
+                'fx.device_put(x, fx.devices("cpu")[0]).'
+            )
         with cupy.cuda.Device(self._number), self._stream:
             try:
                 out = primitive.impl(cupy, *map(self._shown, operands), **eqn.params)

@@ -121,6 +121,15 @@ def test_what_has_no_rule_says_how_to_go_on(gpu, monkeypatch):
         fx.jit(lambda x: jnp.linalg.qr(x)[1] + 1)(f32(3, 3))
 
 
+@needs_compiler
+def test_loops_around_rules_say_so(gpu):
+    def step(c, x):
+        return c + jnp.linalg.svd(x)[1].sum(), c
+
+    with pytest.raises(fx.errors.FxRuntimeError, match="scan cannot run on gpu:0: the program"):
+        fx.jit(lambda x: lax.scan(step, 0.0, x))(f32(2, 3, 3))
+
+
 # ------------------------------------------------------------------ without
 def without(monkeypatch, **modules):
     for name, module in modules.items():
