@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fx.kernel.loops import AnyKernel, Kernel, Load, Ref
+from fx.kernel.loops import Affine, AnyKernel, Kernel, Load, Ref
 
 _LARGE = 1 << 20  # multiplications from which on a call is worth it
 _DTYPES = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
@@ -80,15 +80,14 @@ def call_of(kernel: AnyKernel) -> tuple[Gemm, Kernel | None] | None:
 
 
 def _matrix(
-    array: int, at: object, rows: int, columns: int, shape: tuple[int, int], batch: list[int]
+    array: int, at: Affine, rows: int, columns: int, shape: tuple[int, int], batch: list[int]
 ) -> Matrix | None:
     """An operand with elements so far apart along its rows' and its columns' index."""
-    apart = at.strides[batch[0]] if batch else 0  # type: ignore[attr-defined]
-    offset = at.offset  # type: ignore[attr-defined]
+    apart = at.strides[batch[0]] if batch else 0
     if rows == 1 and columns >= shape[0]:
-        return Matrix(array, offset, False, columns, apart)
+        return Matrix(array, at.offset, False, columns, apart)
     if columns == 1 and rows >= shape[1]:
-        return Matrix(array, offset, True, rows, apart)
+        return Matrix(array, at.offset, True, rows, apart)
     return None
 
 

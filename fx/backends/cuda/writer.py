@@ -27,7 +27,10 @@ class Writer:
         width: neighbours along the last dimension that a thread takes at a time.
         rows: the names of what is known for the row.
         cache: the names of what is known for the element.
+        guard: a test before each store of full values, or nothing.
     """
+
+    guard = ""
 
     def __init__(self, kernel: Kernel):
         self.k = kernel
@@ -40,7 +43,6 @@ class Writer:
         self.rows: dict[int, str] = {}
         self.known: dict[Load, str] = {}
         self.cache: dict[object, str] = {}
-        self.packs: dict[int, str] = {}
 
     # ------------------------------------------------------------------ indices
     def offset(self, at: Affine) -> str:
@@ -74,11 +76,6 @@ class Writer:
         """An element, as an expression."""
         text = f"p{load.array}[{self.offset(load.at)}]"
         return loaded(text, self.k.arrays[load.array])
-
-    def put(self, step: Step, value: str) -> None:
-        """Store a value at the current index."""
-        array, at = self.k.stores[step.id]
-        self.code.line(f"p{array}[{self.offset(at)}] = {stored(value, step.dtype)};")
 
     # ------------------------------------------------------------------ values
     def values(self, steps: Iterable[Step]) -> None:
@@ -186,7 +183,7 @@ class Writer:
         self.cache = {}
         if self.width == 1:
             yield "0"
-            self.finish(stores, "")
+            self.finish(stores)
             return
         code, width, known = self.code, self.width, self.known
         packs: dict[Load, str] = {}
@@ -221,12 +218,9 @@ class Writer:
             array, at = self.k.stores[s.id]
             kind = f"Pack<{memory(s.dtype)}, {width}>"
             target = f"*reinterpret_cast<{kind}*>(p{array} + ({self.offset(at)}))"
-            self.packs[s.id] = whole[s.id]
             code.line(f"{self.guard}{target} = {whole[s.id]};")
 
-    guard = ""  # before each store of full values: a test
-
-    def finish(self, stores: Sequence[Step], lane: str) -> None:
+    def finish(self, stores: Sequence[Step]) -> None:
         """Store values one by one."""
         for s in stores:
             array, at = self.k.stores[s.id]
