@@ -15,6 +15,7 @@ import numpy as np
 
 from fx import dtypes
 from fx.core.array import Array, to_array
+from fx.core.primitive import P
 from fx.errors import FxTypeError, hide_frames, public, reraise
 from fx.lax.arguments import number
 from fx.lax.indexing import static_scalar
@@ -320,7 +321,10 @@ class IndexUpdateRef:
         parsed, bounds = mode_and_bounds(operation, mode, wrap_negative_indices, reads=False)
         scalar = name == "apply" or not y.shape
         plan = plan_index(x.shape, self.index, bounds, keep_masks=scalar and _one_mask(self.index))
-        return update(x, plan, name, y, Flags(parsed, unique_indices, indices_are_sorted))
+        out = update(x, plan, name, y, Flags(parsed, unique_indices, indices_are_sorted))
+        if out.weak_type == x.weak_type:
+            return out
+        return P.convert_element_type(out, new_dtype=x.dtype, weak_type=x.weak_type)
 
 
 def _one_mask(index: Any) -> bool:

@@ -16,7 +16,7 @@ import fx.numpy as jnp
 from fx import lax
 from fx.errors import FxError, FxTypeError, FxValueError, ShapeError, TreeError
 
-X = np.float64(0.6)
+X = np.array(0.6)
 XS = np.array([0.6, -0.4, 1.3])
 FLOAT0 = fx.dtypes.float0
 

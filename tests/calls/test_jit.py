@@ -112,7 +112,7 @@ def test_clear_cache_forgets():
 def test_traced_calls_use_the_cache_too():
     """Under transformations the trace of the inner function is the same."""
     f, traces = counted(lambda x: jnp.sin(x) * x)
-    x = np.float64(0.5)
+    x = np.array(0.5)
     f(x), fx.grad(f)(x), fx.hessian(f)(x), fx.jit(fx.grad(f))(x), fx.jvp(f, (x,), (x,))
     fx.vmap(f)(np.ones(4)), fx.jit(fx.vmap(fx.grad(f)))(np.ones(4))
     assert len(traces) == 1

@@ -23,7 +23,7 @@ def test_hints_change_no_value_and_have_derivatives():
     assert float(lax.platform_dependent(2.0, default=lambda v: v + 1, tpu=None)) == 3
     with pytest.raises(FxValueError, match=r"\['cuda'\], but runs on 'cpu'"):
         lax.platform_dependent(1.0, cuda=lambda v: v)
-    with pytest.raises(FxTypeError, match="expects a function"):
+    with pytest.raises(FxTypeError, match="decomposition must be a function"):
         lax.composite(3, "a")
 
 

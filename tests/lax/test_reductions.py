@@ -155,7 +155,7 @@ def test_reduce_refuses_what_does_not_fit():
     with pytest.raises(FxTypeError, match="structure"):
         lax.reduce((x, x), 0.0, lax.add, (0,))
     with pytest.raises(FxTypeError, match="initial values of the operands' dtypes"):
-        lax.reduce(x, np.float64(0), lax.add, (0,))
+        lax.reduce(x, np.array(0.0), lax.add, (0,))
     with pytest.raises(ShapeError, match="scalar initial values"):
         lax.reduce(x, np.zeros(3, np.float32), lax.add, (0,))
     with pytest.raises(ShapeError, match="one shape"):

@@ -438,3 +438,18 @@ def test_mapped_indices_and_operands():
     check_laws(lambda x, y, i: x.at[i].add(y), x, x[:2], np.array([1, 1], np.int32))
     out = scan(lambda c, j: (c.at[j].multiply(2.0), c[j]), x, np.arange(3))[1]
     assert out.tolist() == x.tolist()
+
+
+UPDATES = {
+    "one": lambda x, y: jnp.broadcast_to(x, (1,)).at[0].set(y),
+    "element": lambda x, y: jnp.broadcast_to(x, (3,)).at[0].set(y),
+    "elements": lambda x, y: jnp.broadcast_to(x, (3,)).at[jnp.array([0, 1])].add(y),
+    "mask": lambda x, y: jnp.broadcast_to(x, (3,)).at[jnp.arange(3) > 0].set(y),
+}
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_an_updated_array_is_as_weak_as_it_was(name):
+    y = jnp.ones(())
+    for f in (UPDATES[name], fx.jit(UPDATES[name])):
+        assert f(2.0, y).weak_type and not f(jnp.ones(()), 2.0).weak_type
