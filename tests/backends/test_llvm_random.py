@@ -11,6 +11,7 @@ from fx.core.primitive import P
 
 program = pytest.importorskip("fx.backends.llvm.program", exc_type=ImportError)
 Program = program.Program
+lowering = pytest.importorskip("fx.backends.lowering")
 
 
 def raw(x):
@@ -23,7 +24,7 @@ def same(f, *args, native=True):
     arrays = [raw(a) for a in args]
     compiled = Program(jaxpr)
     if native:
-        nodes = program.build_graph(jaxpr)[0].nodes
+        nodes = lowering.build_graph(jaxpr)[0].nodes
         calls = [n.op.primitive.name for n in nodes if n.kind == "opaque"]
         assert not calls
     got, expected = compiled(arrays), NumpyBackend().compile(jaxpr)(arrays)
@@ -115,7 +116,7 @@ def test_counters_beyond_32_bits():
     jaxpr = fx.make_jaxpr(lambda k: random.bits(k, (2**20, 2**13), "uint8")[-1, -3:])(KEY)
     names = [eqn.primitive.name for eqn in jaxpr.eqns]
     assert "random_bits" in names
-    graph = program.build_graph(jaxpr)[0]
+    graph = lowering.build_graph(jaxpr)[0]
     assert any(n.kind == "iota" and n.dtype == np.uint64 for n in graph.nodes)
 
 

@@ -17,9 +17,8 @@ from fx.backends.cuda import codegen
 from fx.backends.cuda.libraries import Gemm, call_of
 from fx.backends.cuda.memory import Buffer
 from fx.backends.cuda.source import Source
-from fx.backends.donation import reuse
-from fx.backends.lowering import build_graph
-from fx.backends.plan import Item, Plan, Repeat, Run, Slots
+from fx.backends.plan import Item, Repeat, Run
+from fx.backends.planned import Planned
 from fx.core.backend import Device
 from fx.core.ir import Jaxpr
 from fx.kernel.loops import AnyKernel
@@ -96,18 +95,9 @@ class Program:
 
     def __init__(self, jaxpr: Jaxpr, machine: Machine, donated: Sequence[int] = ()):
         self.machine = machine
-        graph, inputs, constants, outputs = build_graph(jaxpr, GPU)
-        plan = Plan(graph, outputs, Slots(), known=[n for n, _ in constants])
-        self.inputs = [plan.slot(n) for n in inputs]
-        self.results = [plan.array(n) for n in outputs]
-        given = [(self.inputs[i], jaxpr.in_avals[i]) for i in donated]
-        taken = reuse(plan, given, self.results)
-        self.results = [taken.get(s, s) for s in self.results]
-        self.in_place = [i for i in donated if self.inputs[i] in taken.values()]
-        self.dying = plan.free({*self.results, *self.inputs}, len(constants))
-        self.template: list[Any] = [value for _, value in constants]
-        self.template += [None] * (len(plan.slots) - len(constants))
-        self.todo = plan.todo
+        plan = Planned(jaxpr, donated, GPU)
+        self.inputs, self.results, self.in_place = plan.inputs, plan.results, plan.in_place
+        self.todo, self.dying, self.template = plan.todo, plan.dying, plan.template
         runs = [t.step for t in plan.todo if isinstance(t.step, Run)]
         items = [i for run in runs for i in kernels_of(run.items)]
         self._work_of = {id(i): _work(i, machine) for i in items}

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 
 from fx.backends import rules
-from fx.backends.donation import reuse
 from fx.backends.llvm import codegen, engine
 from fx.backends.llvm.memory import maker
 from fx.backends.llvm.runtime import runtime
 from fx.backends.llvm.steps import TASK, Words
 from fx.backends.llvm.units import units_of
-from fx.backends.lowering import build_graph
-from fx.backends.plan import POINTERS, Item, Plan, Repeat, Run, Slots
+from fx.backends.plan import POINTERS, Item, Repeat, Run
+from fx.backends.planned import Planned
 from fx.backends.rules import ready
 from fx.core.ir import Jaxpr
 from fx.kernel.loops import AnyKernel
@@ -54,31 +53,22 @@ class Program:
     run: Callable[[Sequence[Any]], list[Any]]
 
     def __init__(self, jaxpr: Jaxpr, donated: Sequence[int] = ()):
-        graph, inputs, constants, outputs = build_graph(jaxpr)
-        plan = Plan(graph, outputs, Slots(), known=[n for n, _ in constants])
-        self.inputs = [plan.slot(n) for n in inputs]
-        self.results = [plan.array(n) for n in outputs]
-        given = [(self.inputs[i], jaxpr.in_avals[i]) for i in donated]
-        taken = reuse(plan, given, self.results)
-        self.results = [taken.get(s, s) for s in self.results]
-        self.in_place = [i for i in donated if self.inputs[i] in taken.values()]
-        dying = plan.free({*self.results, *self.inputs}, len(constants))
-        self.template = [value for _, value in constants]
-        self.template += [None] * (len(plan.slots) - len(constants))
+        plan = Planned(jaxpr, donated)
+        self.inputs, self.results, self.in_place = plan.inputs, plan.results, plan.in_place
+        self.todo, self.dying, self.template = plan.todo, plan.dying, plan.template
         runs = [t.step for t in plan.todo if isinstance(t.step, Run)]
         self.kernels: list[AnyKernel] = [k for run in runs for k in kernels_of(run.items)]
         texts = [codegen.write(k, engine.lanes()) for k in self.kernels]
         addresses = iter(engine.compile_kernels(texts))
-        self.todo, self.dying = plan.todo, dying
         if len(runs) == len(plan.todo) == 1:
-            given = [*range(len(constants)), *self.inputs]
+            given = [*range(len(plan.constants)), *self.inputs]
             native, slots = _native_call(runs[0], given, addresses)
-            self.run = self._single(native, slots, [value for _, value in constants])
+            self.run = self._single(native, slots, plan.constants)
             self.calls = [_native_step(native, given, slots)]
         else:
             self.run = self._general
             self.calls = [_callable(*todo, addresses) for todo in plan.todo]
-        self._compiled = list(zip(self.calls, dying, strict=True))
+        self._compiled = list(zip(self.calls, self.dying, strict=True))
         self.argument_bytes = [_nbytes(a) for a in jaxpr.in_avals]
         self.result_bytes = sum(_nbytes(a) for a in jaxpr.out_avals)
 
