@@ -173,6 +173,12 @@ def _few(x: Any, y: Any) -> bool:
     return x.size + y.size < 1024
 
 
+def _differences(x: Any, n: int = 1, axis: int = -1) -> Any:
+    if n > 64:
+        raise ValueError("the general way knows when nothing is left, or refuses")
+    return np.diff(x, n, axis)
+
+
 def _padded(x: Any, pad_width: Any, mode: str) -> Any:
     if mode not in ("edge", "reflect", "symmetric", "wrap") or not x.size:
         raise ValueError("the general way knows the others")
@@ -267,7 +273,7 @@ nanargmin = _direct(
 count_nonzero = _direct(
     _reductions.count_nonzero, np.count_nonzero, _ANY, options="axis", gives=_int
 )
-diff = _direct(_cumulative.diff, np.diff, _EXACT, options="n axis")
+diff = _direct(_cumulative.diff, _differences, _EXACT, options="n axis")
 ediff1d = _direct(_cumulative.ediff1d, np.ediff1d, _EXACT)
 gradient = _direct(_cumulative.gradient, np.gradient, _FLOAT, when=_vector)
 trapezoid = _direct(_cumulative.trapezoid, np.trapezoid, _FLOAT)

@@ -85,7 +85,7 @@ ROWS = [
     # Polynomials and signals.
     row("numpy.polyval", "iufc[n]", "iufc[*]", rtol=1e-4),
     *rows("numpy: polyadd polysub", "iufc[N]", "iufc[M]"),
-    row("numpy.polymul", "fc[3]", "fc[2]", one_dtype=True, rtol=1e-4),
+    row("numpy.polymul", "fc[3] 1..3", "fc[2] 1..3", one_dtype=True, rtol=1e-4),
     row("numpy.polydiv", "fc[4] 1..3", "fc[2] 1..3", one_dtype=True, rtol=1e-3,
         complex_grad=False, ref=""),
     row("numpy.polyder", "iufc[4]", call="x, 2"),

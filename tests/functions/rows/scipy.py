@@ -65,7 +65,7 @@ ROWS = [
             ("beta betaln poch", "f[*] 0.6..4", "f[~] 0.6..4", {"weak": False}),
             ("gammainc gammaincc", "f[*] 0.6..3", "f[~] 0.6..3", {"order": 1}),
             ("boxcox boxcox1p", "f[*] 0.6..3", "f[~] 0.6..3", {}),
-            ("kl_div rel_entr xlogy xlog1py", "iuf[*] 1..3", "iuf[~] 1..3", {}),
+            ("kl_div rel_entr xlogy xlog1py", "iuf[*] 1..3", "iuf[~] 1..3", {"weak": False}),
         ]
         for f in names.split()
     ],
@@ -119,7 +119,8 @@ ROWS = [
     row("scipy.stats.sem", "iuf[4,m]", rtol=1e-3),
     # Signals.
     *[
-        row(f"scipy.signal.{f}", spec, spec, rtol=1e-3, call=f"x, y, mode={mode!r}")
+        row(f"scipy.signal.{f}", spec, spec, rtol=1e-3, call=f"x, y, mode={mode!r}",
+            wider=f == "fftconvolve")
         for f, spec in {
             "convolve": "fc[3]",
             "correlate": "fc[3]",
