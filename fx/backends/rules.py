@@ -6,13 +6,14 @@ arrays are ndarrays.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from fx.core.primitive import P
 from fx.kernel.graph import Node
+from fx.util import fp_enter, fp_exit
 
 ndarray = np.ndarray
 READY = 0x101  # the flags of an ndarray: in row-major order, and aligned
@@ -21,6 +22,23 @@ READY = 0x101  # the flags of an ndarray: in row-major order, and aligned
 def ready(x: np.ndarray) -> np.ndarray:
     """The array, or a copy of it that native code can read: in row-major order and aligned."""
     return x if x.flags.num & READY == READY else np.require(x, requirements=("C", "A"))
+
+
+def carried_out(
+    steps: Iterable[tuple[Callable[[list[Any]], None], list[int]]],
+    values: list[Any],
+    results: Iterable[int],
+) -> list[Any]:
+    """The values in the slots `results` after steps, each of which leaves some slots empty."""
+    token = fp_enter()
+    try:
+        for step, dying in steps:
+            step(values)
+            for slot in dying:
+                values[slot] = None
+    finally:
+        fp_exit(token)
+    return [values[s] for s in results]
 
 
 def _call(eqn: Any, ins: list[int], outs: list[int]) -> Callable[[list[Any]], None]:

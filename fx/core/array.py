@@ -199,7 +199,7 @@ class Array(ArrayInterface):
 
     def is_deleted(self) -> bool:
         """Whether the array was deleted, or donated to a jitted function."""
-        return type(self) is Array and type(self._data) is Deleted
+        return type(self._data) is Deleted
 
     def delete(self) -> None:
         """Let go of the memory now; what uses the array afterwards raises FxRuntimeError."""

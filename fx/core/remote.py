@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from fx.core.array import Array, delete
+from fx.core.array import Array
 from fx.core.backend import get_backend
-from fx.core.deleted import Deleted
 from fx.errors import FxValueError
 
 
@@ -60,15 +59,6 @@ class DeviceArray(Array):
         """Wait until the value is computed. Returns the array."""
         self._data.wait()
         return self
-
-    def is_deleted(self) -> bool:
-        """Whether the array was deleted, or donated to a jitted function."""
-        return type(self._data) is Deleted
-
-    def delete(self) -> None:
-        """Let go of the memory now; what uses the array afterwards raises FxRuntimeError."""
-        if not self.is_deleted():
-            delete(self, "deleted by its method delete(). Keep it as long as it is used.")
 
 
 def are_remote(arrays: Iterable[Any]) -> bool:

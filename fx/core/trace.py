@@ -116,6 +116,9 @@ class Tracer(Array):
         check_alive(self)
         return self._trace.concrete(self, error, what)
 
+    def is_deleted(self) -> bool:
+        return False
+
     def __deepcopy__(self, memo: Any) -> Tracer:
         return self
 

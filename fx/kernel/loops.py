@@ -9,7 +9,7 @@ folds of full values below n, so a kernel runs over each row once for each level
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -140,11 +140,29 @@ class Kernel:
     @property
     def sums(self) -> int | None:
         """The step whose array holds the sums of products: theirs, or the first one after them."""
-        if self.products is None or self.products.id in self.stores:
-            return None if self.products is None else self.products.id
+        if self.products is None:
+            return None
+        if self.products.id in self.stores:
+            return self.products.id
         dtype = self.arrays[self.products.x.array]
         kept = (s for s in self.steps if s.role == "full" and s.id in self.stores)
         return next(s.id for s in kept if s.dtype == dtype)
+
+    def full_values(self, roots: Iterable[int], known: Callable[[Step], bool]) -> list[Step]:
+        """The full values among some steps and those that they are made of, in order.
+
+        What is `known` is not made of others.
+        """
+        steps = {s.id: s for s in self.steps}
+        stack, seen = [*roots], set()
+        while stack:
+            s = steps[stack.pop()]
+            if s.id in seen or s.role != "full":
+                continue
+            seen.add(s.id)
+            if not known(s):
+                stack += [a.id for a in s.args if isinstance(a, Ref)]
+        return [s for s in self.steps if s.id in seen]
 
     @property
     def by_columns(self) -> bool:

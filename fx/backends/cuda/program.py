@@ -19,11 +19,11 @@ from fx.backends.cuda.memory import Buffer
 from fx.backends.cuda.source import Source
 from fx.backends.plan import Item, Repeat, Run
 from fx.backends.planned import Planned
+from fx.backends.rules import carried_out
 from fx.core.backend import Device
 from fx.core.ir import Jaxpr
 from fx.kernel.loops import AnyKernel
 from fx.kernel.target import GPU
-from fx.util import fp_enter, fp_exit
 
 _LINE = 256  # bytes: pieces of scratch memory begin at multiples of this
 _BYTE, _FLAG, _NUMBER = np.dtype(np.uint8), np.dtype(np.uint8), np.dtype(np.int32)
@@ -115,15 +115,7 @@ class Program:
         values = self.template.copy()
         for slot, arg in zip(self.inputs, args, strict=True):
             values[slot] = self._sent(arg)
-        token = fp_enter()
-        try:
-            for step, dying in zip(self._steps, self.dying, strict=True):
-                step(values)
-                for slot in dying:
-                    values[slot] = None
-        finally:
-            fp_exit(token)
-        return [values[s] for s in self.results]
+        return carried_out(zip(self._steps, self.dying, strict=True), values, self.results)
 
     def _sent(self, x: Any) -> Buffer:
         """An array in the machine's memory."""

@@ -124,17 +124,11 @@ class _Rows(_Folding):
     def _needed(self, level: int) -> list[Step]:
         """The full values that a level computes or has from before, in order."""
         folds, writes = self._roots(level)
-        stack = [s.id for s in writes]
-        stack += [a.id for s in folds for a in s.args if isinstance(a, Ref)]
-        seen: set[int] = set()
-        while stack:
-            s = self.steps[stack.pop()]
-            if s.id in seen or s.role != "full":
-                continue
-            seen.add(s.id)
-            if not (s.id in self.kept_steps and self._first(s.id) < level):
-                stack += [a.id for a in s.args if isinstance(a, Ref)]
-        return [s for s in self.k.steps if s.id in seen]
+        roots = [s.id for s in writes]
+        roots += [a.id for s in folds for a in s.args if isinstance(a, Ref)]
+        return self.k.full_values(
+            roots, lambda s: s.id in self.kept_steps and self._first(s.id) < level
+        )
 
     def _first(self, id: int) -> int:
         """The level that computes what is kept."""

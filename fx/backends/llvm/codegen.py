@@ -427,19 +427,11 @@ class _Writer:
 
     def _demanded(self, level: int) -> list[Step]:
         """The full values that a level computes or reads back, in order."""
-        stack = [s.id for s in self._writes(level)]
+        roots = [s.id for s in self._writes(level)]
         for s in self.k.steps:
             if s.role == "fold" and s.level == level + 1:
-                stack += [a.id for a in s.args if isinstance(a, Ref)]
-        seen: set[int] = set()
-        while stack:
-            s = self.steps[stack.pop()]
-            if s.id in seen or s.role != "full":
-                continue
-            seen.add(s.id)
-            if s.level == level or self._kept(s) is None:
-                stack += [a.id for a in s.args if isinstance(a, Ref)]
-        return [s for s in self.k.steps if s.id in seen]
+                roots += [a.id for a in s.args if isinstance(a, Ref)]
+        return self.k.full_values(roots, lambda s: s.level != level and self._kept(s) is not None)
 
     def operand(self, a: Load | Index | Number | Ref) -> Value:
         b = self.b
@@ -471,9 +463,10 @@ class _Writer:
 
     def _plan_scratch(self) -> None:
         """Keep costly values that a later level needs in an array that is written later still."""
-        if self.k.products is not None:  # such a kernel has one level
-            if self.k.sums is not None and self.k.sums != self.k.products.id:
-                self.scratch[self.k.products.id] = self.k.sums
+        products, host = self.k.products, self.k.sums
+        if products is not None and host is not None:  # such a kernel has one level
+            if host != products.id:
+                self.scratch[products.id] = host
             return
         hosts = [s for s in self.k.steps if s.role == "full" and s.id in self.k.stores]
         top = max(s.level for s in self.k.steps)

@@ -13,10 +13,9 @@ from fx.backends.llvm.program import Program, kernels_of, padded, written
 from fx.backends.llvm.runtime import runtime
 from fx.backends.llvm.steps import Words
 from fx.backends.plan import Item, Run
-from fx.backends.rules import ready
+from fx.backends.rules import carried_out, ready
 from fx.errors import format_source
 from fx.kernel.loops import Affine, Index, Kernel, Load, Number, Ref, Step
-from fx.util import fp_enter, fp_exit
 
 _BYTE = np.dtype(np.uint8)
 
@@ -234,15 +233,10 @@ class Profiled:
         values = p.template.copy()
         for slot, arg in zip(p.inputs, args, strict=True):
             values[slot] = arg
-        token = fp_enter()
-        try:
-            for step, dying in self._steps:
-                step(values, record)
-                for slot in dying:
-                    values[slot] = None
-        finally:
-            fp_exit(token)
-        return [values[s] for s in p.results]
+        steps = [
+            (lambda values, step=step: step(values, record), dying) for step, dying in self._steps
+        ]
+        return carried_out(steps, values, p.results)
 
 
 def _timed_call(todo: Any, call: Callable[[list[Any]], None]) -> Callable[..., None]:

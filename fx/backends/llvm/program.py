@@ -23,7 +23,6 @@ from fx.backends.planned import Planned
 from fx.backends.rules import ready
 from fx.core.ir import Jaxpr
 from fx.kernel.loops import AnyKernel
-from fx.util import fp_enter, fp_exit
 
 ndarray = np.ndarray
 _BYTE = np.dtype(np.uint8)
@@ -80,15 +79,7 @@ class Program:
         values = self.template.copy()
         for slot, arg in zip(self.inputs, args, strict=True):
             values[slot] = arg
-        token = fp_enter()
-        try:
-            for step, dying in self._compiled:
-                step(values)
-                for slot in dying:
-                    values[slot] = None
-        finally:
-            fp_exit(token)
-        return [values[s] for s in self.results]
+        return rules.carried_out(self._compiled, values, self.results)
 
     def _single(
         self, native: Callable[..., Any], slots: list[int], constants: list[Any]
