@@ -137,6 +137,17 @@ def test_memory_that_others_have_is_left_alone():
     assert tensor.sum() == 0
 
 
+def test_a_view_keeps_its_values():
+    """Of an array whose memory nothing but the view has, which is still writeable."""
+    add = fx.jit(lambda x: x + 1, donate_argnums=0)
+    x = jnp.arange(12.0) * 1
+    reshaped = x.reshape(3, 4)
+    assert x._data.flags.writeable and np.shares_memory(x._data, reshaped._data)
+    added = add(x)
+    assert reshaped.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    assert added.tolist() == list(range(1, 13))
+
+
 def test_one_array_twice():
     both = fx.jit(lambda a, b: (a + b, a - b), donate_argnums=(0, 1))
     x = jnp.arange(5.0) * 1

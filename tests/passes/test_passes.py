@@ -378,6 +378,21 @@ def test_what_a_scan_could_compute_is_not_stacked_for_it() -> None:
     assert names(backward.params["jaxpr"])["sub"] == 2
 
 
+def test_what_is_computed_from_what_is_computed() -> None:
+    def f(x):
+        def step(c, _):
+            y = jnp.sin(c)
+            z = y * y
+            return y, (y, z, z - y)
+
+        stacked = lax.scan(step, x, None, 4)[1]
+        return lax.scan(lambda c, v: (c * v[0] + v[1] * v[2], None), x, stacked)[0]
+
+    program = best(f, X)
+    _, second = [e for e in program.eqns if e.primitive.name == "scan"]
+    assert len(second.invars) - sum(second.params["counts"]) == 1
+
+
 def test_what_must_be_stacked_is() -> None:
     """It is not cheap, of another length, or of what is not read otherwise."""
 
